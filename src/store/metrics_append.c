@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Appending a batch. All label sets are hashed and grouped by shard; then each shard is locked once
+// and its group goes through in steps of STEP series, so that the three cache misses of a sample
+// (table slot, entry, tail chunk) are waited for together.
+//
+// The hash is that of the bytes as they came. For a set in canonical form, as every common sender
+// writes it, that is the series' identity. Another form hits an *alias*, which holds the canonical
+// hash, and is dealt with in a second round: its series may live in another shard. So that the
+// last write wins also between forms of one set in one batch, series of the first round that came
+// behind are then applied once more.
+#include "codec/varint.h"
+#include "store/metrics_hot_internal.h"
+
+#include <stdlib.h>
+
+enum {
+    STEP = 32,
+    RUN_SAMPLES_MAX = 65536, // of one entry of a frame
+    SAMPLE_BYTES_MAX = VARINT_U64_BYTES_MAX + 8,
+    ENTRY_BYTES_MAX = 3 * VARINT_U64_BYTES_MAX, // without labels and samples
+    FRAME_VERSION = 1,
+    SCRATCH_LABELS_BYTES = 4 << 20, // arena memory after which it is emptied
+    SCRATCH_SERIES_KEPT = 1 << 18,  // what is kept from call to call
+    SCRATCH_FRAME_KEPT = 16 << 20,
+};
+
+typedef struct Append {
+    MetricsHot *hot;
+    const MetricsBatch *batch;
+    MetricsResult *result;
+    MetricsScratch *scratch;
+    uint64_t *sequence;
+    size_t first_rejected; // series of the batch that first_rejection is about
+    bool canonical;        // second round: hashes are canonical
+} Append;
+
+// The samples of one series of the batch.
+typedef struct Samples {
+    const int64_t *timestamps_ms;
+    const double *values;
+    uint32_t count;
+} Samples;
+
+// What a group adds to its window, and where its frame stands.
+typedef struct Group {
+    MetricsShard *shard;
+    uint64_t samples; // applied
+    uint64_t written; // the same, without those that were applied before
+    int64_t min_ms, max_ms;
+    uint32_t frame_series; // of the last entry
+    int64_t frame_ms;      // of the last sample
+    bool frame_open;
+} Group;
+
+// --- rejections ----------------------------------------------------------------------------------
+
+static void reject(Append *a, uint32_t series, uint64_t samples, Err *why)
+{
+    a->result->samples_rejected += samples;
+    if (a->result->first_rejection.status == OK || series < a->first_rejected) {
+        (void)err_prefix(why, "series %" PRIu32 " of the request: ", series);
+        a->result->first_rejection = *why;
+        a->first_rejected = series;
+    }
+}
+
+static bool timestamp_is_valid(int64_t ms)
+{
+    return ms >= METRICS_TIMESTAMP_MIN_MS && ms <= METRICS_TIMESTAMP_MAX_MS;
+}
+
+// The samples with timestamps that exist; copies them only when there are others.
+static Samples samples_of(Append *a, const MetricsItem *item)
+{
+    const MetricsSeries *s = &a->batch->series[item->series];
+    Samples samples = {a->batch->timestamps_ms + s->sample_first,
+                       a->batch->values + s->sample_first, s->sample_count};
+    uint32_t valid = 0;
+    for (uint32_t i = 0; i < samples.count; i++) {
+        valid += timestamp_is_valid(samples.timestamps_ms[i]);
+    }
+    if (valid == samples.count) {
+        return samples;
+    }
+    MetricsScratch *scratch = a->scratch;
+    scratch->timestamps =
+        mem_grow(scratch->timestamps, &scratch->timestamps_cap, valid + 1, sizeof(int64_t));
+    scratch->values = mem_grow(scratch->values, &scratch->values_cap, valid + 1, sizeof(double));
+    uint32_t n = 0;
+    int64_t bad = 0;
+    for (uint32_t i = samples.count; i-- > 0;) {
+        bad = timestamp_is_valid(samples.timestamps_ms[i]) ? bad : samples.timestamps_ms[i];
+    }
+    for (uint32_t i = 0; i < samples.count; i++) {
+        if (timestamp_is_valid(samples.timestamps_ms[i])) {
+            scratch->timestamps[n] = samples.timestamps_ms[i];
+            scratch->values[n++] = samples.values[i];
+        }
+    }
+    if (!item->again) {
+        Err why;
+        (void)err_set(&why, ERR_INVALID,
+                      "timestamp %" PRId64 " ms is not in the years 0001 to 9999", bad);
+        reject(a, item->series, samples.count - valid, &why);
+    }
+    return (Samples){scratch->timestamps, scratch->values, valid};
+}
+
+// --- series that the table does not know ---------------------------------------------------------
+
+static void defer(MetricsScratch *scratch, LabelsHash canonical, uint32_t series)
+{
+    scratch->deferred = mem_grow(scratch->deferred, &scratch->deferred_cap,
+                                 scratch->deferred_count + 1, sizeof(*scratch->deferred));
+    scratch->deferred[scratch->deferred_count++] =
+        (MetricsItem){.hash = canonical, .series = series};
+}
+
+// Finds or makes the series of an item whose hash missed, or hit an alias. *series is
+// METRICS_SERIES_NONE when it was deferred or rejected; fails only when the shard is full.
+static Status resolve_locked(Append *a, MetricsShard *shard, const MetricsItem *item,
+                             uint32_t *series, Err *err) REQUIRES(shard->mu)
+{
+    MetricsScratch *scratch = a->scratch;
+    const MetricsSeries *input = &a->batch->series[item->series];
+    *series = metrics_registry_find(shard->registry, item->hash); // an item before may have made it
+    if (*series < METRICS_SERIES_ALIAS) {
+        return OK;
+    }
+    if (*series != METRICS_SERIES_NONE) {
+        defer(scratch, metrics_registry_canonical(shard->registry, *series), item->series);
+        *series = METRICS_SERIES_NONE;
+        return OK;
+    }
+    LabelSet labels = {0};
+    bool canonical = false;
+    Err why;
+    if (arena_over_budget(&scratch->labels)) {
+        arena_reset(&scratch->labels);
+    }
+    if (labels_parse(input->labels, &a->hot->limits, &scratch->labels, &labels, &canonical, &why) !=
+        OK) {
+        a->result->series_rejected++;
+        reject(a, item->series, input->sample_count, &why);
+        return OK;
+    }
+    if (!canonical && !a->canonical) {
+        buf_clear(&scratch->canonical);
+        labels_encode(&labels, &scratch->canonical);
+        const LabelsHash hash = labels_hash(buf_bytes(&scratch->canonical), a->hot->key);
+        metrics_registry_alias(shard->registry, item->hash, hash);
+        defer(scratch, hash, item->series);
+        return OK;
+    }
+    return metrics_shard_add_locked(shard, item->hash, &labels, series, err);
+}
+
+// --- frames --------------------------------------------------------------------------------------
+
+// The frame so far goes to the log.
+static Status frame_close_locked(Append *a, Group *g, Err *err) REQUIRES(g->shard->mu)
+{
+    MetricsWindow *w = g->shard->window;
+    if (!g->frame_open) {
+        return OK;
+    }
+    uint64_t sequence = 0;
+    g->frame_open = false;
+    TRY(a->hot->log.append(a->hot->log.ctx, g->shard->index, buf_bytes(&a->scratch->frame),
+                           &sequence, err));
+    w->first_sequence = w->first_sequence == 0 ? sequence : w->first_sequence;
+    w->last_sequence = sequence;
+    *a->sequence = sequence > *a->sequence ? sequence : *a->sequence;
+    return OK;
+}
+
+// Appends an entry to the frame, see docs/formats/wal_metrics.md.
+static void frame_put(Buf *frame, Group *g, uint32_t series, Bytes labels, Samples samples)
+{
+    const size_t need = ENTRY_BYTES_MAX + labels.len + (size_t)samples.count * SAMPLE_BYTES_MAX;
+    uint8_t *p = frame->ptr + frame->len;
+    if (frame->cap - frame->len < need) {
+        p = buf_reserve(frame, need);
+        ASSERT(p != NULL); // the buffer has no maximum
+    }
+    const int64_t step = (int64_t)series - (int64_t)g->frame_series;
+    p = varint_write_u64(p, zigzag_from_i64(step) << 2 | (uint64_t)(samples.count != 1) << 1 |
+                                (uint64_t)(labels.len != 0));
+    if (labels.len != 0) {
+        p = varint_write_u64(p, labels.len);
+        memcpy(p, labels.ptr, labels.len);
+        p += labels.len;
+    }
+    if (samples.count != 1) {
+        p = varint_write_u64(p, samples.count);
+    }
+    int64_t before_ms = g->frame_ms;
+    for (uint32_t i = 0; i < samples.count; i++) {
+        p = varint_write_u64(p, zigzag_from_i64(samples.timestamps_ms[i] - before_ms));
+        before_ms = samples.timestamps_ms[i];
+        memcpy(p, &samples.values[i], 8); // little-endian, like every machine we run on
+        p += 8;
+    }
+    g->frame_ms = before_ms;
+    g->frame_series = series;
+    frame->len = (size_t)(p - frame->ptr);
+}
+
+static Status frame_add_locked(Append *a, Group *g, uint32_t series, Bytes labels, Samples samples,
+                               Err *err) REQUIRES(g->shard->mu)
+{
+    Buf *frame = &a->scratch->frame;
+    while (samples.count != 0) {
+        if (!g->frame_open) {
+            buf_clear(frame);
+            buf_put_u8(frame, FRAME_VERSION);
+            buf_put_u64le(frame, g->shard->window->id);
+            g->frame_open = true;
+            g->frame_series = 0;
+            g->frame_ms = 0;
+        }
+        Samples run = samples;
+        run.count = samples.count < RUN_SAMPLES_MAX ? samples.count : RUN_SAMPLES_MAX;
+        frame_put(frame, g, series, labels, run);
+        labels = (Bytes){0};
+        samples.timestamps_ms += run.count;
+        samples.values += run.count;
+        samples.count -= run.count;
+        if (frame->len >= METRICS_FRAME_BYTES) {
+            TRY(frame_close_locked(a, g, err));
+        }
+    }
+    return OK;
+}
+
+// --- a group -------------------------------------------------------------------------------------
+
+static Status append_series_locked(Append *a, Group *g, const MetricsItem *item, uint32_t series,
+                                   Err *err) REQUIRES(g->shard->mu)
+{
+    MetricsWindow *w = g->shard->window;
+    const Samples samples = samples_of(a, item);
+    if (samples.count == 0) {
+        return OK;
+    }
+    MetricsEntry *e = metrics_window_entry_at(w, series);
+    for (uint32_t i = 0; i < samples.count; i++) {
+        const int64_t ms = samples.timestamps_ms[i];
+        g->min_ms = ms < g->min_ms ? ms : g->min_ms;
+        g->max_ms = ms > g->max_ms ? ms : g->max_ms;
+        metrics_window_append(w, series, e, ms, samples.values[i]);
+    }
+    g->samples += samples.count;
+    g->written += item->again ? 0 : samples.count;
+    if (a->hot->log.append == NULL) {
+        return OK;
+    }
+    Bytes labels = {0};
+    if ((e->flags & METRICS_ENTRY_LOGGED) == 0) {
+        e->flags |= METRICS_ENTRY_LOGGED;
+        labels = a->batch->series[item->series].labels;
+    }
+    return frame_add_locked(a, g, series, labels, samples, err);
+}
+
+static inline void prefetch_tail(const MetricsWindow *w, uint32_t series)
+{
+    const MetricsEntry *e = metrics_window_entry(w, series);
+    if (e->tail == 0) {
+        return;
+    }
+    // The tail's capacity is `used + room`: no need to wait for its header.
+    const uint8_t *p = metrics_window_chunk_bytes(w, e->tail);
+    const uint32_t cap = (uint32_t)e->used + e->room;
+    __builtin_prefetch(p, 0);
+    if (cap > METRICS_CHUNK_SAMPLES_MIN) {
+        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)e->used * 4, 1);
+        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)cap * 4 + (size_t)e->used * 8,
+                           1);
+    }
+}
+
+static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, size_t count,
+                                 Err *err) REQUIRES(g->shard->mu)
+{
+    const MetricsRegistry *r = g->shard->registry;
+    const MetricsWindow *w = g->shard->window;
+    uint32_t series[STEP];
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&r->slots[metrics_registry_slot(r, items[i].hash)]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        series[i] = metrics_registry_find(r, items[i].hash);
+        if (series[i] < METRICS_SERIES_ALIAS) {
+            __builtin_prefetch(metrics_window_entry(w, series[i]), 1);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (series[i] < METRICS_SERIES_ALIAS) {
+            prefetch_tail(w, series[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (series[i] >= METRICS_SERIES_ALIAS) {
+            TRY(resolve_locked(a, g->shard, &items[i], &series[i], err));
+        }
+        if (series[i] != METRICS_SERIES_NONE) {
+            TRY(append_series_locked(a, g, &items[i], series[i], err));
+        }
+    }
+    return OK;
+}
+
+static Status append_group(Append *a, uint32_t shard_index, const MetricsItem *items, size_t count,
+                           Err *err)
+{
+    Status st = OK;
+    Group g = {.shard = &a->hot->shards[shard_index], .min_ms = INT64_MAX, .max_ms = INT64_MIN};
+    if (count == 0) {
+        return OK;
+    }
+    mutex_lock(&g.shard->mu);
+    metrics_replay_clear(&g.shard->replay);
+    MetricsWindow *w = g.shard->window;
+    const uint64_t overwritten = w->overwritten_count;
+    for (size_t i = 0; i < count && st == OK; i += STEP) {
+        st = append_step_locked(a, &g, items + i, count - i < STEP ? count - i : STEP, err);
+    }
+    // What was applied is logged even when the shard became full on the way.
+    Err log_err;
+    const Status log_st = frame_close_locked(a, &g, &log_err);
+    if (log_st != OK && st == OK) {
+        *err = log_err;
+        st = log_st;
+    }
+    w->row_count += g.samples - (w->overwritten_count - overwritten);
+    w->min_ms = g.min_ms < w->min_ms ? g.min_ms : w->min_ms;
+    w->max_ms = g.max_ms > w->max_ms ? g.max_ms : w->max_ms;
+    mutex_unlock(&g.shard->mu);
+    a->result->samples_written += g.written;
+    return st;
+}
+
+// --- the batch -----------------------------------------------------------------------------------
+
+static MetricsScratch *scratch_take(MetricsHot *hot)
+{
+    mutex_lock(&hot->scratch_mu);
+    MetricsScratch *s = hot->scratch;
+    if (s != NULL) {
+        hot->scratch = s->next;
+    }
+    mutex_unlock(&hot->scratch_mu);
+    if (s == NULL) {
+        s = mem_new(MetricsScratch, 1);
+        buf_init(&s->frame, 0);
+        buf_init(&s->canonical, 0);
+        arena_init(&s->labels, SCRATCH_LABELS_BYTES);
+    }
+    return s;
+}
+
+static void scratch_give(MetricsHot *hot, MetricsScratch *s)
+{
+    arena_reset(&s->labels);
+    s->deferred_count = 0;
+    if (s->items_cap > SCRATCH_SERIES_KEPT || s->frame.cap > SCRATCH_FRAME_KEPT ||
+        s->timestamps_cap > SCRATCH_SERIES_KEPT) {
+        metrics_scratch_free(s); // one huge request must not hold its memory for good
+        return;
+    }
+    mutex_lock(&hot->scratch_mu);
+    s->next = hot->scratch;
+    hot->scratch = s;
+    mutex_unlock(&hot->scratch_mu);
+}
+
+// Sorts items by shard (counting sort) and appends group after group. Calls that run at the same
+// time start with different shards.
+static Status append_items(Append *a, const MetricsItem *items, size_t count, Err *err)
+{
+    MetricsScratch *s = a->scratch;
+    size_t ends[METRICS_SHARDS] = {0};
+    size_t starts[METRICS_SHARDS];
+    size_t sum = 0;
+    s->grouped = mem_grow(s->grouped, &s->grouped_cap, count, sizeof(*s->grouped));
+    for (size_t i = 0; i < count; i++) {
+        ends[metrics_hash_shard(items[i].hash)]++;
+    }
+    for (uint32_t i = 0; i < METRICS_SHARDS; i++) {
+        starts[i] = sum;
+        sum += ends[i];
+        ends[i] = starts[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        s->grouped[ends[metrics_hash_shard(items[i].hash)]++] = items[i];
+    }
+    // Relaxed: any value will do.
+    const uint32_t turn = atomic_fetch_add_explicit(&a->hot->turn, 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < METRICS_SHARDS; i++) {
+        const uint32_t shard = (turn + i) % METRICS_SHARDS;
+        TRY(append_group(a, shard, s->grouped + starts[shard], ends[shard] - starts[shard], err));
+    }
+    return OK;
+}
+
+static int item_compare(const void *a, const void *b)
+{
+    const MetricsItem *x = a;
+    const MetricsItem *y = b;
+    return (x->series > y->series) - (x->series < y->series);
+}
+
+// The slot of a canonical hash: taken by it, or empty.
+static MetricsFirst *first_slot(const MetricsScratch *s, LabelsHash hash)
+{
+    size_t at = hash.lo & (s->first_count - 1);
+    while (s->firsts[at].series_plus_1 != 0 &&
+           (s->firsts[at].hash.lo != hash.lo || s->firsts[at].hash.hi != hash.hi)) {
+        at = (at + 1) & (s->first_count - 1);
+    }
+    return &s->firsts[at];
+}
+
+// Completes the deferred items: in the order of the batch, with what has to be applied after them
+// again.
+static void prepare_deferred(Append *a, const MetricsItem *items, size_t count)
+{
+    MetricsScratch *s = a->scratch;
+    const size_t deferred = s->deferred_count;
+    qsort(s->deferred, deferred, sizeof(*s->deferred), item_compare);
+    mem_free(s->firsts);
+    for (s->first_count = 16; s->first_count < deferred * 2;) {
+        s->first_count *= 2;
+    }
+    s->firsts = mem_new(MetricsFirst, s->first_count);
+    for (size_t i = 0; i < deferred; i++) {
+        MetricsFirst *first = first_slot(s, s->deferred[i].hash);
+        if (first->series_plus_1 == 0) {
+            *first = (MetricsFirst){s->deferred[i].hash, s->deferred[i].series + 1};
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const MetricsFirst *first = first_slot(s, items[i].hash);
+        if (first->series_plus_1 != 0 && first->series_plus_1 <= items[i].series) {
+            defer(s, items[i].hash, items[i].series);
+            s->deferred[s->deferred_count - 1].again = true;
+        }
+    }
+    if (s->deferred_count != deferred) {
+        qsort(s->deferred, s->deferred_count, sizeof(*s->deferred), item_compare);
+    }
+}
+
+Status metrics_hot_append(MetricsHot *hot, const MetricsBatch *batch, MetricsResult *result,
+                          uint64_t *sequence, Err *err)
+{
+    Status st = OK;
+    ASSERT(batch->series_count < UINT32_MAX);
+    MetricsScratch *s = scratch_take(hot);
+    Append a = {.hot = hot, .batch = batch, .result = result, .scratch = s, .sequence = sequence};
+    *result = (MetricsResult){0};
+    *sequence = 0;
+    if (batch->series_count == 0) {
+        goto out;
+    }
+    s->items = mem_grow(s->items, &s->items_cap, batch->series_count, sizeof(*s->items));
+    for (size_t i = 0; i < batch->series_count; i++) {
+        s->items[i] = (MetricsItem){.hash = labels_hash(batch->series[i].labels, hot->key),
+                                    .series = (uint32_t)i};
+    }
+    TRY_OUT(append_items(&a, s->items, batch->series_count, err));
+    if (s->deferred_count != 0) {
+        a.canonical = true;
+        prepare_deferred(&a, s->items, batch->series_count);
+        TRY_OUT(append_items(&a, s->deferred, s->deferred_count, err));
+    }
+out:
+    scratch_give(hot, s);
+    return st;
+}
