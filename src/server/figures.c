@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server's own metrics: one list of figures, shown at /metrics and written into `metrics`.
+#include "base/mem.h"
+#include "server/server_internal.h"
+#include "wire/prom_text.h"
+
+enum { FIGURES_MAX = 128 };
+
+typedef struct Figure {
+    const char *name;
+    const char *help;
+    PromTextType type;
+    const char *label; // NULL: none
+    Str label_value;
+    double value;
+} Figure;
+
+typedef struct FigureList {
+    Figure figures[FIGURES_MAX];
+    size_t count;
+} FigureList;
+
+static void add_labelled(FigureList *list, const char *name, PromTextType type, const char *help,
+                         const char *label, Str label_value, double value)
+{
+    ASSERT(list->count < FIGURES_MAX);
+    list->figures[list->count++] = (Figure){.name = name,
+                                            .help = help,
+                                            .type = type,
+                                            .label = label,
+                                            .label_value = label_value,
+                                            .value = value};
+}
+
+static void counter(FigureList *list, const char *name, const char *help, uint64_t value)
+{
+    add_labelled(list, name, PROM_TEXT_COUNTER, help, NULL, STR(""), (double)value);
+}
+
+static void gauge(FigureList *list, const char *name, const char *help, double value)
+{
+    add_labelled(list, name, PROM_TEXT_GAUGE, help, NULL, STR(""), value);
+}
+
+static void add_store(Server *server, FigureList *list)
+{
+    StoreFigures f;
+    store_figures(server->store, &f);
+    counter(list, "cardinal_samples_written_total", "Samples of metrics written and acknowledged.",
+            f.samples_written);
+    counter(list, "cardinal_rows_written_total", "Rows of typed tables written and acknowledged.",
+            f.rows_written);
+    counter(list, "cardinal_samples_rejected_total", "Samples of series whose labels break a rule.",
+            f.samples_rejected);
+    counter(list, "cardinal_writes_refused_total", "Writes refused for lack of memory.",
+            f.writes_refused);
+    gauge(list, "cardinal_hot_series", "Series with samples in memory.", (double)f.hot_series);
+    gauge(list, "cardinal_hot_rows", "Rows in memory, not yet in committed files.",
+          (double)f.hot_rows);
+    gauge(list, "cardinal_hot_bytes", "Memory of those rows and what is known of their series.",
+          (double)f.hot_bytes);
+    gauge(list, "cardinal_memory_bytes", "Memory charged to the store's budget.",
+          (double)f.memory_bytes);
+    gauge(list, "cardinal_memory_limit_bytes", "The store's budget.", (double)f.memory_limit_bytes);
+    counter(list, "cardinal_flushes_total", "Flushes to Parquet that were committed.", f.flushes);
+    counter(list, "cardinal_flush_failures_total", "Flushes that failed and will be tried again.",
+            f.flush_failures);
+    counter(list, "cardinal_flushed_rows_total", "Rows written to Parquet.", f.flushed_rows);
+    counter(list, "cardinal_flushed_bytes_total", "Bytes of Parquet written.", f.flushed_bytes);
+    gauge(list, "cardinal_last_flush_timestamp_seconds",
+          "When the last flush was committed; 0: never.", (double)f.last_flush_us / 1e6);
+    gauge(list, "cardinal_wal_segments", "Segments of the write-ahead log.",
+          (double)f.wal_segments);
+    gauge(list, "cardinal_wal_bytes", "Bytes of those segments in use.", (double)f.wal_bytes);
+    counter(list, "cardinal_wal_syncs_total", "Calls of fdatasync for the write-ahead log.",
+            f.wal_syncs);
+    gauge(list, "cardinal_files", "Live Parquet files.", (double)f.files);
+    gauge(list, "cardinal_file_bytes", "Bytes of live Parquet files.", (double)f.file_bytes);
+}
+
+static void add_http(Server *server, FigureList *list)
+{
+    static const Str classes[] = {STR("none"), STR("1xx"), STR("2xx"),
+                                  STR("3xx"),  STR("4xx"), STR("5xx")};
+    HttpStats s;
+    http_server_stats(server->http, &s);
+    for (size_t i = 1; i < ARRAY_LEN(s.requests); i++) {
+        add_labelled(list, "cardinal_http_requests_total", PROM_TEXT_COUNTER,
+                     "HTTP requests answered, by status.", "code", classes[i],
+                     (double)s.requests[i]);
+    }
+    for (size_t i = 0; i < HTTP_REJECT_COUNT; i++) {
+        const char *why = http_reject_text((HttpReject)i);
+        add_labelled(list, "cardinal_http_rejected_total", PROM_TEXT_COUNTER,
+                     "HTTP requests refused before a handler saw them, by reason.", "reason",
+                     (Str){why, strlen(why)}, (double)s.rejected[i]);
+    }
+    counter(list, "cardinal_http_received_bytes_total", "Bytes of requests.", s.in_bytes);
+    counter(list, "cardinal_http_sent_bytes_total", "Bytes of response bodies.", s.out_bytes);
+    gauge(list, "cardinal_http_connections", "Open HTTP connections.", (double)s.connections);
+    gauge(list, "cardinal_http_requests_in_flight",
+          "HTTP requests being received, handled or answered.", (double)s.in_flight);
+}
+
+static void add_requests(Server *server, FigureList *list)
+{
+    const ServerCounters *c = &server->counters;
+    counter(list, "cardinal_remote_write_requests_total", "Remote write requests.",
+            counter_get(&c->write_requests));
+    counter(list, "cardinal_remote_write_rejected_series_total",
+            "Series rejected in remote write requests.", counter_get(&c->write_rejected_series));
+    add_labelled(list, "cardinal_dropped_total", PROM_TEXT_COUNTER,
+                 "What was sent and is not stored, by kind.", "kind", STR("native_histogram"),
+                 (double)counter_get(&c->dropped_histograms));
+    add_labelled(list, "cardinal_dropped_total", PROM_TEXT_COUNTER,
+                 "What was sent and is not stored, by kind.", "kind", STR("exemplar"),
+                 (double)counter_get(&c->dropped_exemplars));
+    counter(list, "cardinal_ingest_requests_total", "Requests with JSON rows.",
+            counter_get(&c->ingest_requests));
+    counter(list, "cardinal_ingest_rows_total", "Rows of those.", counter_get(&c->ingest_rows));
+    counter(list, "cardinal_sql_queries_total", "SQL statements.", counter_get(&c->sql_queries));
+    counter(list, "cardinal_sql_errors_total", "SQL statements that failed.",
+            counter_get(&c->sql_errors));
+    counter(list, "cardinal_sql_rows_total", "Rows returned by SQL statements.",
+            counter_get(&c->sql_rows));
+    add_labelled(list, "cardinal_sql_seconds_total", PROM_TEXT_COUNTER,
+                 "Time spent in SQL statements.", NULL, STR(""),
+                 (double)counter_get(&c->sql_us) / 1e6);
+    counter(list, "cardinal_collected_rows_total", "Rows of the built-in collector.",
+            counter_get(&c->collected_rows));
+    counter(list, "cardinal_collect_errors_total", "Rounds of the built-in collector that failed.",
+            counter_get(&c->collect_errors));
+}
+
+static void list_figures(Server *server, FigureList *list)
+{
+    add_store(server, list);
+    add_http(server, list);
+    add_requests(server, list);
+    add_labelled(list, "cardinal_build_info", PROM_TEXT_GAUGE, "1, with the version.", "version",
+                 STR(CARDINAL_VERSION), 1);
+    gauge(list, "process_resident_memory_bytes", "Resident memory.",
+          (double)os_memory_resident_bytes());
+    add_labelled(list, "process_cpu_seconds_total", PROM_TEXT_COUNTER, "User and system CPU time.",
+                 NULL, STR(""), os_process_cpu_seconds());
+    gauge(list, "process_start_time_seconds", "When the server was started.",
+          (double)server->started_us / 1e6);
+}
+
+void server_put_metrics(Server *server, Buf *out)
+{
+    FigureList *list = mem_new(FigureList, 1);
+    PromText w = prom_text_of(out);
+    const char *family = "";
+
+    list_figures(server, list);
+    for (size_t i = 0; i < list->count; i++) {
+        const Figure *f = &list->figures[i];
+        const PromTextLabel label = {.name = f->label, .value = f->label_value};
+        if (strcmp(family, f->name) != 0) {
+            prom_text_family(&w, f->name, f->type, f->help);
+            family = f->name;
+        }
+        prom_text_f64(&w, &label, f->label != NULL ? 1 : 0, f->value);
+    }
+    mem_free(list);
+}
+
+Status server_write_self(Server *server, Err *err)
+{
+    FigureList *list = mem_new(FigureList, 1);
+    Buf labels = {0};
+    MetricsSeries series[FIGURES_MAX];
+    size_t ends[FIGURES_MAX];
+    double values[FIGURES_MAX];
+    int64_t timestamps_ms[FIGURES_MAX];
+    MetricsResult result = {0};
+    const int64_t now_ms = os_wall_us(server->os) / 1000;
+
+    list_figures(server, list);
+    buf_init(&labels, 0);
+    for (size_t i = 0; i < list->count; i++) {
+        const Figure *f = &list->figures[i];
+        remote_write_put_label(&labels, STR("__name__"), (Str){f->name, strlen(f->name)});
+        if (f->label != NULL) {
+            remote_write_put_label(&labels, (Str){f->label, strlen(f->label)}, f->label_value);
+        }
+        remote_write_put_label(&labels, STR("instance"), server_address(server));
+        remote_write_put_label(&labels, STR("job"), STR("cardinal"));
+        ends[i] = labels.len;
+        values[i] = f->value;
+        timestamps_ms[i] = now_ms;
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        const size_t from = i == 0 ? 0 : ends[i - 1];
+        series[i] = (MetricsSeries){.labels = {labels.ptr + from, ends[i] - from},
+                                    .sample_first = (uint32_t)i,
+                                    .sample_count = 1};
+    }
+    const MetricsBatch batch = {.series = series,
+                                .series_count = list->count,
+                                .timestamps_ms = timestamps_ms,
+                                .values = values};
+    const Status st = store_write_metrics(server->store, &batch, &result, err);
+    buf_deinit(&labels);
+    mem_free(list);
+    return st;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the files of `server` share.
+#pragma once
+
+#include "net/http_server.h"
+#include "os/thread.h"
+#include "server/server.h"
+#include "sql/sql.h"
+#include "store/store.h"
+#include "wire/ndjson.h"
+#include "wire/remote_write.h"
+
+#include <stdatomic.h>
+
+// Buffers of one write request, reused by the next one on whatever thread.
+typedef struct WriteScratch WriteScratch;
+struct WriteScratch {
+    WriteScratch *next;
+    RemoteWriteScratch *remote_write;
+    Ndjson *ndjson;
+    MetricsSeries *series;
+    size_t series_cap;
+};
+
+// Counted by handlers; relaxed: they are read only to be shown.
+typedef struct ServerCounters {
+    _Atomic(uint64_t) write_requests, write_rejected_series, dropped_histograms, dropped_exemplars;
+    _Atomic(uint64_t) ingest_requests, ingest_rows;
+    _Atomic(uint64_t) sql_queries, sql_errors, sql_us, sql_rows;
+    _Atomic(uint64_t) collected_rows, collect_errors;
+} ServerCounters;
+
+static inline void counter_add(_Atomic(uint64_t) *counter, uint64_t n)
+{
+    (void)atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline uint64_t counter_get(const _Atomic(uint64_t) *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct Server {
+    Os *os;
+    const ServerConfig *config;
+    Store *store;
+    SqlEngine *sql;
+    HttpServer *http;
+    char address[128];
+    Str temp_dir;
+    Arena arena;
+    int64_t started_us;
+    atomic_bool ready;    // release when open, acquire by /-/ready
+    atomic_bool stopping; // release by server_stop(), acquire by loops
+    ServerCounters counters;
+
+    Thread self_thread, collect_thread;
+    Mutex mu;              // level 70
+    Cond wake;             // stopping
+    WriteScratch *scratch; // mu: free ones
+};
+
+// write.c
+Status server_handle_remote_write(void *ctx, const HttpRequest *request, HttpResponse *response,
+                                  Err *err);
+Status server_handle_ingest(void *ctx, const HttpRequest *request, HttpResponse *response,
+                            Err *err);
+void server_free_scratch(Server *server);
+
+// query.c
+Status server_handle_sql(void *ctx, const HttpRequest *request, HttpResponse *response, Err *err);
+Status server_handle_tables(void *ctx, const HttpRequest *request, HttpResponse *response,
+                            Err *err);
+
+// figures.c
+void server_put_metrics(Server *server, Buf *out);  // text exposition
+Status server_write_self(Server *server, Err *err); // the same into `metrics`
+
+// loops.c: the threads that write the server's own metrics and the collector's rows.
+Status server_start_loops(Server *server, Err *err);
+void server_stop_loops(Server *server);
