@@ -86,8 +86,10 @@ static void map_runs(Emitter *e, EmitColumn *column, const Vector *v, uint32_t c
         }
         const uint32_t end = v->run_ends[column->run] < to ? v->run_ends[column->run] : to;
         duckdb_list_entry entry = {0};
-        if (validity_get(v->runs->validity, column->run)) {
-            entry = add_element(p, v->runs, column->run);
+        const Vector *runs = v->runs;
+        if (validity_get(runs->validity, column->run)) {
+            entry = runs->form == VECTOR_DICT ? add_element(p, runs->dict, runs->codes[column->run])
+                                              : add_element(p, runs, column->run);
         } else {
             duckdb_vector_ensure_validity_writable(p->list);
             uint64_t *validity = duckdb_vector_get_validity(p->list);
@@ -101,11 +103,24 @@ static void map_runs(Emitter *e, EmitColumn *column, const Vector *v, uint32_t c
     }
 }
 
-static void map_flat(const Emitter *e, const Vector *v, uint32_t count, Pairs *p)
+// FLAT, or DICT, of which rows next to each other often have the same element.
+static void map_rows(const Emitter *e, const Vector *v, uint32_t count, Pairs *p)
 {
+    const Vector *flat = v->form == VECTOR_DICT ? v->dict : v;
+    uint32_t last = UINT32_MAX;
+    duckdb_list_entry entry = {0};
     for (uint32_t i = 0; i < count; i++) {
-        p->entries[i] = validity_get(v->validity, e->at + i) ? add_element(p, v, e->at + i)
-                                                             : (duckdb_list_entry){0};
+        const uint32_t row = e->at + i;
+        if (!validity_get(v->validity, row)) {
+            p->entries[i] = (duckdb_list_entry){0};
+            continue;
+        }
+        const uint32_t element = v->form == VECTOR_DICT ? v->codes[row] : row;
+        if (element != last) {
+            entry = add_element(p, flat, element);
+            last = element;
+        }
+        p->entries[i] = entry;
     }
     emit_validity(v->validity, e->at, count, p->list);
 }
@@ -168,6 +183,10 @@ static const Vector *own_pairs(const Vector *v, uint32_t row, uint32_t *run, uin
         i = *run;
     }
     const bool valid = validity_get(flat->validity, i);
+    if (flat->form == VECTOR_DICT) {
+        i = flat->codes[i];
+        flat = flat->dict;
+    }
     *first = valid ? flat->offsets[i] : 0;
     *end = valid ? flat->offsets[i + 1] : 0;
     return flat;
@@ -241,7 +260,7 @@ void emit_map(Emitter *e, size_t i, uint32_t count, duckdb_vector out)
     } else if (v->form == VECTOR_RUNS) {
         map_runs(e, &e->columns[i], v, count, &pairs);
     } else {
-        map_flat(e, v, count, &pairs);
+        map_rows(e, v, count, &pairs);
     }
     (void)duckdb_list_vector_set_size(out, pairs.size); // fails for NULL only
 }

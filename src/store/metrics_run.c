@@ -182,14 +182,15 @@ static void run_sort(MetricsRun *run)
 
 // --- opening -------------------------------------------------------------------------------------
 
-static uint32_t registry_index(MetricsRun *run, const MetricsRegistry *registry)
+static uint32_t registry_index(MetricsRun *run, const MetricsWindow *window)
 {
     for (uint32_t i = 0; i < run->registry_count; i++) {
-        if (run->registries[i].registry == registry) {
+        if (run->registries[i].registry == window->registry) {
             return i;
         }
     }
-    run->registries[run->registry_count].registry = registry;
+    run->registries[run->registry_count].registry = window->registry;
+    run->registries[run->registry_count].shard = window->shard;
     return (uint32_t)run->registry_count++;
 }
 
@@ -223,7 +224,7 @@ static void take_windows(MetricsRun *run, const MetricsRunOptions *options)
     run->registries = mem_new(MetricsRunRegistry, options->window_count);
     for (size_t i = 0; i < options->window_count; i++) {
         MetricsWindow *w = metrics_window_ref(options->windows[i]);
-        run->windows[i] = (MetricsRunWindow){w, registry_index(run, w->registry)};
+        run->windows[i] = (MetricsRunWindow){w, registry_index(run, w)};
         run->may_repeat = run->may_repeat || shards[w->shard->index];
         shards[w->shard->index] = true;
     }

@@ -6,7 +6,9 @@
 enum {
     LOCK_SERIES = 4096,        // entries looked at under one lock
     DICT_VALUES_MIN = 4096,    // a column of so few values always has a merged dictionary
-    DICT_SERIES_PER_VALUE = 8, // and one with so many series per value
+    DICT_SERIES_PER_VALUE = 8, // and one with so many series per value,
+    DICT_SERIES_PER_ENTRY = 2, // when not too many entries of dictionaries have to be merged
+    SAMPLE_VALUES = 64,        // looked up in other dictionaries to estimate how many are alike
     WORD_BITS = 64,
 };
 
@@ -174,6 +176,53 @@ static void column_merge(MetricsRun *run, MetricsRunColumn *c)
     mem_free(m.codes);
 }
 
+// The registry with most values of the column.
+static size_t largest_registry(const MetricsRun *run, uint32_t column)
+{
+    size_t largest = 0;
+    for (size_t i = 1; i < run->registry_count; i++) {
+        if (run->registries[i].code_counts[column] > run->registries[largest].code_counts[column]) {
+            largest = i;
+        }
+    }
+    return largest;
+}
+
+// How many of the texts another registry knows.
+static uint32_t count_known(const MetricsRunRegistry *r, uint32_t column, const Str *texts,
+                            uint32_t count)
+{
+    uint32_t known = 0;
+    mutex_lock(&r->shard->mu);
+    for (uint32_t i = 0; i < count && r->dicts[column] != NULL; i++) {
+        known += metrics_dict_find(r->dicts[column], texts[i], r->registry->key) <
+                 r->code_counts[column];
+    }
+    mutex_unlock(&r->shard->mu);
+    return known;
+}
+
+// Distinct values of a column, from how many of a sample of one registry's values the others have
+// as well: a value of many series is in every shard, one of a single series in one.
+static uint64_t estimate_values(const MetricsRun *run, const MetricsRunColumn *c)
+{
+    Str texts[SAMPLE_VALUES];
+    const size_t from = largest_registry(run, c->column);
+    const MetricsRunRegistry *r = &run->registries[from];
+    const uint32_t step = r->code_counts[c->column] / SAMPLE_VALUES + 1;
+    uint32_t count = 0;
+    for (uint32_t code = used_next(r, c->column, 0);
+         code < r->code_counts[c->column] && count < SAMPLE_VALUES;
+         code = used_next(r, c->column, code + step)) {
+        texts[count++] = metrics_dict_str(r->dicts[c->column], code);
+    }
+    uint64_t known = 0;
+    for (size_t i = 0; i < run->registry_count && count != 0; i++) {
+        known += i == from ? 0 : count_known(&run->registries[i], c->column, texts, count);
+    }
+    return count == 0 ? c->used : c->used * count / (count + known);
+}
+
 // How many bytes all values of a column begin with alike.
 static size_t column_skip(const MetricsRun *run, const MetricsRunColumn *c)
 {
@@ -200,8 +249,9 @@ static int column_compare(const void *a, const void *b)
 {
     const MetricsRunColumn *x = a;
     const MetricsRunColumn *y = b;
-    return x->used != y->used ? (x->used > y->used) - (x->used < y->used)
-                              : (x->column > y->column) - (x->column < y->column);
+    return x->cardinality != y->cardinality
+               ? (x->cardinality > y->cardinality) - (x->cardinality < y->cardinality)
+               : (x->column > y->column) - (x->column < y->column);
 }
 
 // metric_name, then the columns asked for, then the others, fewest values first.
@@ -274,15 +324,18 @@ void metrics_run_columns(MetricsRun *run, const size_t *sort_fields, size_t sort
         if (used != 0) {
             run->columns[run->column_count++] =
                 (MetricsRunColumn){.column = column, .field = field, .used = used};
+            MetricsRunColumn *c = &run->columns[run->column_count - 1];
+            c->cardinality = used > DICT_VALUES_MIN ? estimate_values(run, c) : used;
         }
     }
     order_columns(run, sort_fields, sort_field_count);
     for (size_t i = 0; i < run->column_count; i++) {
         MetricsRunColumn *c = &run->columns[i];
-        c->wide = c->used > DICT_VALUES_MIN && c->used > run->count / DICT_SERIES_PER_VALUE;
+        c->wide =
+            c->used > DICT_VALUES_MIN && (c->cardinality > run->count / DICT_SERIES_PER_VALUE ||
+                                          c->used > run->count / DICT_SERIES_PER_ENTRY);
         if (c->wide) {
             c->skip = column_skip(run, c);
-            c->cardinality = c->used;
         } else {
             column_merge(run, c);
         }

@@ -19,11 +19,11 @@ enum {
 };
 
 typedef struct MetricsRunColumn {
-    uint32_t column; // of the directory
-    size_t field;    // of the schema
-    uint64_t used;   // distinct values, summed over registries
-    uint64_t cardinality;
-    bool wide; // of many values: texts instead of ranks
+    uint32_t column;      // of the directory
+    size_t field;         // of the schema
+    uint64_t used;        // distinct values, summed over registries
+    uint64_t cardinality; // distinct values; estimated until they are merged
+    bool wide;            // of many values: texts instead of ranks
     // Few values:
     uint32_t word, shift;
     uint64_t mask; // in place
@@ -49,6 +49,7 @@ typedef struct MetricsRunStage {
 
 typedef struct MetricsRunRegistry {
     const MetricsRegistry *registry;
+    MetricsShard *shard;       // its lock guards the registry's hash tables
     const MetricsDict **dicts; // by directory column; NULL: none
     uint32_t *code_counts;
     uint64_t **used;  // bits by code
