@@ -3,6 +3,8 @@
 // DuckDB's result chunks as Batches. Fixed-size values are borrowed from the chunk where the
 // layouts agree, text is gathered into one run of bytes, and types that are not ours arrive as
 // exact text or as DOUBLE.
+#include "base/num.h"
+#include "base/strmap.h"
 #include "sql/engine_internal.h"
 
 #include <stdio.h>
@@ -89,6 +91,15 @@ static ColumnType our_type(duckdb_type id, bool exact_text)
     return is_wide_number(id) && !exact_text ? COLUMN_DOUBLE : COLUMN_STRING;
 }
 
+static Str lower(Arena *arena, Str s)
+{
+    char *p = arena_new(arena, char, s.len + 1);
+    for (size_t i = 0; i < s.len; i++) {
+        p[i] = s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? (char)(s.ptr[i] + 32) : s.ptr[i];
+    }
+    return (Str){.ptr = p, .len = s.len};
+}
+
 static Str type_name(SqlRun *run, duckdb_logical_type type)
 {
     const duckdb_type id = duckdb_get_type_id(type);
@@ -106,6 +117,48 @@ static Str type_name(SqlRun *run, duckdb_logical_type type)
     }
     const char *name = column_type_sql(our_type(id, true));
     return (Str){.ptr = name, .len = strlen(name)};
+}
+
+// A name that no other column has, in any case: Parquet and Arrow readers, and objects in JSON,
+// need one. The first of several columns keeps theirs.
+static Str unique_name(SqlRun *run, Str name, StrMap *seen, const StrMap *all)
+{
+    Buf text = {0};
+    Str unique = name;
+    bool created = false;
+    buf_init(&text, 0);
+    for (uint64_t k = 2;; k++) {
+        const Str key = lower(&run->arena, unique);
+        const bool taken = unique.ptr != name.ptr && strmap_get(all, key) != NULL;
+        if (!taken) {
+            (void)strmap_put(seen, key, 0, &created);
+        }
+        if (created) {
+            break;
+        }
+        buf_clear(&text);
+        buf_put_str(&text, name);
+        buf_putf(&text, "_%" PRIu64, k);
+        unique = arena_str(&run->arena, buf_str(&text));
+    }
+    buf_deinit(&text);
+    return unique;
+}
+
+static void make_names_unique(SqlRun *run, Field *fields, size_t count)
+{
+    StrMap seen;
+    StrMap all;
+    strmap_init(&seen);
+    strmap_init(&all);
+    for (size_t i = 0; i < count; i++) {
+        (void)strmap_put(&all, lower(&run->arena, fields[i].name), 0, NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fields[i].name = unique_name(run, fields[i].name, &seen, &all);
+    }
+    strmap_deinit(&seen);
+    strmap_deinit(&all);
 }
 
 Status sql_describe_result(SqlRun *run, Err *err)
@@ -130,6 +183,7 @@ Status sql_describe_result(SqlRun *run, Err *err)
                                       .numeric_text = is_wide_number(id) && run->exact_text};
         duckdb_destroy_logical_type(&type);
     }
+    make_names_unique(run, fields, count);
     run->schema = (Schema){.fields = fields, .count = count};
     return OK;
 }
@@ -184,13 +238,24 @@ static void put_wide(Wide v, unsigned scale, Buf *out)
     buf_put(out, digits + at, sizeof(digits) - at);
 }
 
+// Rounded once. Powers of ten up to 10^22 are exact, and so is a magnitude below 2^53; beyond, the
+// decimal text is read.
 static double wide_double(Wide v, unsigned scale)
 {
-    double d = (double)v.magnitude;
-    for (unsigned i = 0; i < scale; i++) {
-        d /= 10;
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    if (scale == 0 || (scale < ARRAY_LEN(powers) && v.magnitude >> 53 == 0)) {
+        const double d = scale == 0 ? (double)v.magnitude : (double)v.magnitude / powers[scale];
+        return v.negative ? -d : d;
     }
-    return v.negative ? -d : d;
+    double d = 0;
+    Buf text;
+    buf_init(&text, 0);
+    put_wide(v, scale, &text);
+    (void)num_parse_f64(buf_str(&text), &d); // digits and a point are a number
+    buf_deinit(&text);
+    return d;
 }
 
 static const uint64_t *copy_validity(SqlRun *run, duckdb_vector from, idx_t count)
@@ -205,10 +270,10 @@ static const uint64_t *copy_validity(SqlRun *run, duckdb_vector from, idx_t coun
 }
 
 // Text of `count` rows: gathered, since DuckDB keeps each string where it pleases.
-static Status convert_text(SqlRun *run, duckdb_vector from, idx_t count, Vector *out, Err *err)
+static Status put_text(SqlRun *run, const duckdb_string_t *strings, idx_t count, Vector *out,
+                       Err *err)
 {
     const uint64_t *validity = out->validity;
-    const duckdb_string_t *strings = duckdb_vector_get_data(from);
     uint32_t *offsets = arena_new(&run->rows, uint32_t, count + 1);
     uint64_t total = 0;
     for (idx_t i = 0; i < count; i++) {
@@ -265,7 +330,7 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b != 0 && a < 0);
 }
 
-// Seconds, milliseconds and nanoseconds become microseconds; the ends of the range saturate.
+// Seconds, milliseconds and nanoseconds become microseconds; what is out of range becomes infinite.
 static void convert_timestamps(SqlRun *run, duckdb_type id, duckdb_vector from, idx_t count,
                                Vector *out)
 {
@@ -275,10 +340,13 @@ static void convert_timestamps(SqlRun *run, duckdb_type id, duckdb_vector from, 
                                                             : 1;
     int64_t *us = arena_new(&run->rows, int64_t, count);
     for (idx_t i = 0; i < count; i++) {
-        if (id == DUCKDB_TYPE_TIMESTAMP_NS) {
+        const bool infinite = in[i] == INT64_MAX || in[i] == -INT64_MAX;
+        if (infinite) {
+            us[i] = in[i];
+        } else if (id == DUCKDB_TYPE_TIMESTAMP_NS) {
             us[i] = floor_div(in[i], 1000);
         } else if (__builtin_mul_overflow(in[i], factor, &us[i])) {
-            us[i] = in[i] < 0 ? INT64_MIN : INT64_MAX;
+            us[i] = in[i] < 0 ? -INT64_MAX : INT64_MAX;
         }
     }
     out->data = us;
@@ -297,37 +365,49 @@ static void convert_uuids(SqlRun *run, duckdb_vector from, idx_t count, Vector *
     out->data = uuids;
 }
 
+// Pairs of a row may lie anywhere, and rows may share them: they are put in the order of the rows.
+static Status gather_pairs(SqlRun *run, duckdb_vector from, const uint32_t *pairs, uint32_t total,
+                           Vector *out, Err *err)
+{
+    uint64_t *valid = duckdb_vector_get_validity(from);
+    const duckdb_string_t *strings = duckdb_vector_get_data(from);
+    duckdb_string_t *chosen = arena_new(&run->rows, duckdb_string_t, total);
+    uint64_t *validity = arena_new(&run->rows, uint64_t, total / 64 + 1);
+    for (uint32_t i = 0; i < total; i++) {
+        chosen[i] = strings[pairs[i]];
+        validity_set(validity, i, valid == NULL || duckdb_validity_row_is_valid(valid, pairs[i]));
+    }
+    *out = (Vector){
+        .type = COLUMN_STRING, .form = VECTOR_FLAT, .row_count = total, .validity = validity};
+    return put_text(run, chosen, total, out, err);
+}
+
 static Status convert_map(SqlRun *run, duckdb_vector from, idx_t count, Vector *out, Err *err)
 {
     const duckdb_list_entry *entries = duckdb_vector_get_data(from);
-    duckdb_vector pairs = duckdb_list_vector_get_child(from);
-    const idx_t total = duckdb_list_vector_get_size(from);
+    duckdb_vector child = duckdb_list_vector_get_child(from);
     uint32_t *offsets = arena_new(&run->rows, uint32_t, count + 1);
     Vector *children = arena_new(&run->rows, Vector, 2);
-    uint64_t at = 0;
+    uint64_t total = 0;
 
-    // Entries of a chunk are in order and dense, or this is not a chunk we know how to read.
     for (idx_t i = 0; i < count; i++) {
-        offsets[i] = (uint32_t)at;
-        if (validity_get(out->validity, i)) {
-            if (entries[i].offset != at) {
-                return err_set(
-                    err, ERR_UNSUPPORTED,
-                    "a MAP in this result cannot be returned as it is: cast it to VARCHAR");
-            }
-            at += entries[i].length;
+        offsets[i] = (uint32_t)total;
+        total += validity_get(out->validity, i) ? entries[i].length : 0;
+        if (total > UINT32_MAX) {
+            return err_set(err, ERR_TOO_LARGE, "more than 2^32 map entries in %" PRIu64 " rows",
+                           (uint64_t)count);
         }
     }
-    if (at > total || at > UINT32_MAX) {
-        return err_set(err, ERR_INTERNAL, "DuckDB: map entries past their end");
+    offsets[count] = (uint32_t)total;
+    uint32_t *pairs = arena_new(&run->rows, uint32_t, total);
+    for (idx_t i = 0; i < count; i++) {
+        for (uint32_t k = offsets[i]; k < offsets[i + 1]; k++) {
+            pairs[k] = (uint32_t)(entries[i].offset + (k - offsets[i]));
+        }
     }
-    offsets[count] = (uint32_t)at;
     for (idx_t k = 0; k < 2; k++) {
-        duckdb_vector child = duckdb_struct_vector_get_child(pairs, k);
-        children[k] =
-            (Vector){.type = COLUMN_STRING, .form = VECTOR_FLAT, .row_count = (uint32_t)at};
-        children[k].validity = copy_validity(run, child, at);
-        TRY(convert_text(run, child, at, &children[k], err));
+        TRY(gather_pairs(run, duckdb_struct_vector_get_child(child, k), pairs, (uint32_t)total,
+                         &children[k], err));
     }
     out->offsets = offsets;
     out->keys = &children[0];
@@ -352,7 +432,7 @@ static Status convert_column(SqlRun *run, duckdb_vector from, idx_t count, Vecto
     } else if (out->type == COLUMN_MAP) {
         st = convert_map(run, from, count, out, err);
     } else if (column_type_size(out->type) == 0) {
-        st = convert_text(run, from, count, out, err);
+        st = put_text(run, duckdb_vector_get_data(from), count, out, err);
     } else {
         out->data = duckdb_vector_get_data(from);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What emitter.c and emit_map.c share.
+// What emit.c and emit_map.c share.
 #pragma once
 
 #include "sql/emit.h"

@@ -231,8 +231,7 @@ static Status code_of_message(SqlRun *run, Str text)
     return ERR_INVALID;
 }
 
-// DuckDB's message becomes ours: the code says whose fault it is, the text stays as it is.
-static Status duck_error(SqlRun *run, const char *message, Err *err)
+Status sql_run_error(SqlRun *run, const char *message, Err *err)
 {
     const Status stopped = query_stopped(&run->guard);
     const Str text = cstr(message);
@@ -271,13 +270,13 @@ static Status prepare(SqlRun *run, const char *text, duckdb_prepared_statement *
 
     if (count == 0) {
         const char *why = duckdb_extract_statements_error(statements);
-        st = why != NULL ? duck_error(run, why, err)
+        st = why != NULL ? sql_run_error(run, why, err)
                          : err_set(err, ERR_INVALID, "the statement is empty");
     } else if (count > 1) {
         st = err_set(err, ERR_INVALID, "one statement at a time: found %" PRIu64, (uint64_t)count);
     } else if (duckdb_prepare_extracted_statement(run->connection, statements, 0, out) !=
                DuckDBSuccess) {
-        st = duck_error(run, duckdb_prepare_error(*out), err);
+        st = sql_run_error(run, duckdb_prepare_error(*out), err);
     } else {
         const duckdb_statement_type type = duckdb_prepared_statement_type(*out);
         if (type != DUCKDB_STATEMENT_TYPE_SELECT && type != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
@@ -298,11 +297,11 @@ static Status execute(SqlRun *run, duckdb_prepared_statement statement, Err *err
     Status st = OK;
     duckdb_pending_result pending = NULL;
     if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
-        st = duck_error(run, duckdb_pending_error(pending), err);
+        st = sql_run_error(run, duckdb_pending_error(pending), err);
     } else {
         run->has_result = true;
         if (duckdb_execute_pending(pending, &run->result) != DuckDBSuccess) {
-            st = duck_error(run, duckdb_result_error(&run->result), err);
+            st = sql_run_error(run, duckdb_result_error(&run->result), err);
         }
     }
     duckdb_destroy_pending(&pending);
@@ -359,7 +358,7 @@ static Status start(SqlRun *run, Str text, Err *err)
         sql_find_predicates(run, sql_text_explained(text));
     }
     if (query_stopped(&run->guard) != OK) {
-        TRY_OUT(duck_error(run, NULL, err));
+        TRY_OUT(sql_run_error(run, NULL, err));
     }
     TRY_OUT(prepare(run, zero_ended.ptr, &statement, err));
     if (duckdb_prepared_statement_type(statement) == DUCKDB_STATEMENT_TYPE_EXPLAIN) {
@@ -524,7 +523,7 @@ Status sql_run_next(SqlRun *run, Batch *out, Err *err)
     if (run->chunk == NULL) {
         const char *why = duckdb_result_error(&run->result);
         if (why != NULL || query_stopped(&run->guard) != OK) {
-            return duck_error(run, why, err);
+            return sql_run_error(run, why, err);
         }
         run->at_end = true;
         return OK;

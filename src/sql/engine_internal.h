@@ -81,6 +81,10 @@ SqlRun *sql_instance_run(SqlInstance *instance, uint64_t connection_id);
 // Keeps the failure of a scan, whose code would be lost on its way through DuckDB.
 void sql_run_fail(SqlRun *run, const Err *err);
 
+// DuckDB's message becomes ours: the code says whose fault it is, the text stays as it is. NULL:
+// the run was stopped. After a fatal error statements that follow have another database.
+Status sql_run_error(SqlRun *run, const char *message, Err *err);
+
 // functions.c: ip_prefix, ip_in.
 Status sql_register_functions(duckdb_connection connection, Err *err);
 

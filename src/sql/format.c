@@ -155,6 +155,16 @@ static void put_map(const Vector *v, uint32_t i, Buf *out)
     buf_put_u8(out, '}');
 }
 
+// DuckDB's infinite times are the greatest number and its negative.
+static bool put_infinity(int64_t v, int64_t infinity, Buf *out)
+{
+    if (v != infinity && v != -infinity) {
+        return false;
+    }
+    buf_put_str(out, v > 0 ? STR("infinity") : STR("-infinity"));
+    return true;
+}
+
 // The text of element `i` of a FLAT vector; *quoted says that JSON wants quotes around it.
 static void put_plain(const Vector *v, uint32_t i, DtoaStyle style, bool *quoted, Buf *out)
 {
@@ -185,10 +195,14 @@ static void put_plain(const Vector *v, uint32_t i, DtoaStyle style, bool *quoted
         put_map(v, i, out);
         return;
     case COLUMN_TIMESTAMP:
-        civil_put_rfc3339(out, int_at(v, i));
+        if (!put_infinity(int_at(v, i), INT64_MAX, out)) {
+            civil_put_rfc3339(out, int_at(v, i));
+        }
         break;
     case COLUMN_DATE:
-        civil_put_date(out, (int32_t)int_at(v, i));
+        if (!put_infinity(int_at(v, i), INT32_MAX, out)) {
+            civil_put_date(out, (int32_t)int_at(v, i));
+        }
         break;
     case COLUMN_UUID:
         put_uuid((const uint8_t *)v->data + (size_t)i * 16, out);
@@ -316,9 +330,10 @@ void sql_writer_begin(SqlWriter *w, Buf *out)
     }
     if (w->format == SQL_FORMAT_JSON || w->format == SQL_FORMAT_JSON_COLUMNS) {
         buf_put_str(out, STR("{\"columns\":["));
+        const bool objects = w->format == SQL_FORMAT_JSON_COLUMNS;
         for (size_t i = 0; i < w->schema->count; i++) {
             buf_put_str(out, i == 0 ? STR("{\"name\":") : STR(",{\"name\":"));
-            sql_format_json_string(w->columns[i].name, out);
+            sql_format_json_string(objects ? w->schema->fields[i].name : w->columns[i].name, out);
             buf_put_str(out, STR(",\"type\":"));
             sql_format_json_string(w->columns[i].type, out);
             buf_put_u8(out, '}');
@@ -337,7 +352,7 @@ static void put_row(SqlWriter *w, const Batch *batch, uint32_t row, Buf *out)
     for (size_t i = 0; i < w->schema->count; i++) {
         buf_put_str(out, i != 0 ? STR(",") : objects ? STR("{") : STR(""));
         if (objects) {
-            sql_format_json_string(w->columns[i].name, out);
+            sql_format_json_string(w->schema->fields[i].name, out);
             buf_put_u8(out, ':');
         }
         if (json || objects) {
@@ -482,7 +497,7 @@ void sql_writer_end(SqlWriter *w, const SqlStats *stats, Buf *out)
     case SQL_FORMAT_JSON_COLUMNS:
         for (size_t i = 0; i < w->schema->count; i++) {
             buf_put_str(out, i == 0 ? STR("") : STR(","));
-            sql_format_json_string(w->columns[i].name, out);
+            sql_format_json_string(w->schema->fields[i].name, out);
             buf_put_str(out, STR(":["));
             buf_put_str(out, buf_str(&w->parts[i]));
             buf_put_u8(out, ']');

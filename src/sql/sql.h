@@ -48,7 +48,7 @@ typedef struct SqlQueryOptions {
 } SqlQueryOptions;
 
 typedef struct SqlColumn {
-    Str name;
+    Str name;          // as the statement gives it; that of the schema's field is unique
     Str type;          // DuckDB's name of it: HUGEINT, DECIMAL(18,3), ...
     bool numeric_text; // a number that arrives as text
 } SqlColumn;
@@ -65,6 +65,7 @@ Status sql_query(SqlEngine *engine, Str text, const SqlQueryOptions *options, Sq
                  Err *err);
 void sql_run_close(SqlRun *run); // accepts NULL
 
+// No two fields have the same name in any case: the second `a` is `a_2`.
 const Schema *sql_run_schema(const SqlRun *run);
 const SqlColumn *sql_run_columns(const SqlRun *run); // schema->count of them
 // The next rows; out->row_count is 0 at the end. Valid until the next call.

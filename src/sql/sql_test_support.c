@@ -251,7 +251,8 @@ Fixture *fixture_new(Test *t)
     Err err;
     Fixture *f = mem_new(Fixture, 1);
     Rng rng = {t->seed};
-    const StoreOptions store = {.os = os_posix(), .dir = test_dir(t), .manual = true};
+    f->dir = arena_str(&f->arena, test_dir(t));
+    const StoreOptions store = {.os = os_posix(), .dir = f->dir, .manual = true};
     CHECK_OK(store_open(&store, &f->store, NULL, &err));
     const SqlOptions sql = {.os = os_posix(), .store = f->store, .threads = 2};
     CHECK_OK(sql_engine_new(&sql, &f->engine, &err));

@@ -13,6 +13,7 @@ enum { FIXTURE_ROWS = 40000, FIXTURE_COLUMNS = 21 };
 
 typedef struct Fixture {
     Arena arena;
+    Str dir;
     Store *store;
     SqlEngine *engine;
     SqlEngine *naive; // hands no conditions to the scan
