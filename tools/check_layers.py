@@ -20,17 +20,19 @@ LAYERS = {
     "series": ["base", "codec", "column"],
     "store": ["base", "os", "codec", "column", "parquet", "series"],
     "query": ["base", "os", "codec", "column", "series", "store"],
+    "promql": ["base", "os", "codec", "column", "series", "store", "query"],
     "sql": ["base", "os", "codec", "column", "series", "store", "query"],
     "wire": ["base", "codec", "column", "series"],
-    "api": ["base", "os", "codec", "column", "series", "store", "query", "sql", "wire"],
+    "api": ["base", "os", "codec", "column", "series", "store", "query", "promql", "sql", "wire"],
     "collect": ["base", "os", "column", "wire"],
-    "server": ["base", "os", "net", "codec", "column", "parquet", "series", "store", "query", "sql", "wire",
+    "server": ["base", "os", "net", "codec", "column", "parquet", "series", "store", "query", "promql", "sql", "wire",
                "collect"],
-    "cli": ["base", "os", "net", "codec", "column", "parquet", "series", "store", "query", "sql", "wire", "collect",
-            "server"],
+    "cli": ["base", "os", "net", "codec", "column", "parquet", "series", "store", "query", "promql", "sql", "wire",
+            "collect", "server"],
 }
 # Foreign headers that only one module may know.
-ONLY = {"duckdb.h": "sql", "microhttpd.h": "net", "curl/": "net", "zstd.h": "codec", "snappy-c.h": "codec",
+ONLY = {"duckdb.h": "sql", "re2/": "series", "microhttpd.h": "net",
+        "curl/": "net", "zstd.h": "codec", "snappy-c.h": "codec",
         "lz4": "codec", "zlib.h": "codec", "brotli/": "codec", "xxhash.h": "codec", "linux/": "os", "sys/": "os",
         "fcntl.h": "os", "unistd.h": "os", "dirent.h": "os", "signal.h": "os", "cyaml/": "server"}
 # Who may see the system below os: net and collect hold sockets of their own.

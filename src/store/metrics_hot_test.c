@@ -381,9 +381,9 @@ TEST(metrics_hot, a_failing_log_is_said)
     MetricsResult result;
     uint64_t sequence = 0;
     Err err;
-    CHECK_EQ(
-        metrics_hot_append(hot, &(MetricsBatch){&series, 1, &ms, &value}, &result, &sequence, &err),
-        ERR_UNAVAILABLE);
+    CHECK_EQ(metrics_hot_append(hot, &(MetricsBatch){&series, 1, &ms, &value, NULL}, &result,
+                                &sequence, &err),
+             ERR_UNAVAILABLE);
     CHECK_EQ(sequence, 0);
     metrics_hot_free(hot);
     log_deinit(&log);

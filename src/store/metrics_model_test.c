@@ -220,7 +220,7 @@ void workload_append(Test *t, MetricsHot *hot, const WorkloadOptions *options, i
     MetricsResult result;
     uint64_t sequence = 0;
     Err err;
-    const MetricsBatch batch = {series, n, ms, values};
+    const MetricsBatch batch = {series, n, ms, values, NULL};
     CHECK_OK(metrics_hot_append(hot, &batch, &result, &sequence, &err));
     CHECK_EQ(result.samples_rejected, rejected);
     CHECK_EQ(result.series_rejected, series_rejected);

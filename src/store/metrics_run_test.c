@@ -136,8 +136,8 @@ static void append(Test *t, MetricsHot *hot, uint32_t from, uint32_t to, const i
     MetricsResult result;
     uint64_t sequence = 0;
     Err err;
-    CHECK_OK(metrics_hot_append(hot, &(MetricsBatch){series, count, ms, values}, &result, &sequence,
-                                &err));
+    CHECK_OK(metrics_hot_append(hot, &(MetricsBatch){series, count, ms, values, NULL}, &result,
+                                &sequence, &err));
     CHECK_EQ(result.samples_written, (uint64_t)count * ms_count);
     arena_deinit(&arena);
 }
@@ -631,8 +631,8 @@ TEST(metrics_hot, a_series_costs_at_most_300_bytes)
             const Str copy = arena_str(&t->arena, buf_str(&wire));
             series[i] = (MetricsSeries){{(const uint8_t *)copy.ptr, copy.len}, 0, 1};
         }
-        CHECK_OK(metrics_hot_append(hot, &(MetricsBatch){series, PER_BATCH, &ms, &value}, &result,
-                                    &sequence, &err));
+        CHECK_OK(metrics_hot_append(hot, &(MetricsBatch){series, PER_BATCH, &ms, &value, NULL},
+                                    &result, &sequence, &err));
         CHECK_EQ(result.samples_written, PER_BATCH);
         arena_reset(&t->arena);
     }

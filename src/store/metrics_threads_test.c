@@ -69,7 +69,7 @@ static void write_rows(void *arg)
             MetricsResult result;
             uint64_t sequence = 0;
             Err err;
-            const MetricsBatch batch = {series, PER_REQUEST, ms, values};
+            const MetricsBatch batch = {series, PER_REQUEST, ms, values, NULL};
             ASSERT(metrics_hot_append(writer->world->hot, &batch, &result, &sequence, &err) == OK);
             ASSERT(result.samples_written == PER_REQUEST);
             atomic_fetch_add(&writer->world->written, PER_REQUEST);

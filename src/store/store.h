@@ -68,11 +68,17 @@ typedef struct MetricsSeries {
     uint32_t sample_first, sample_count;
 } MetricsSeries;
 
+typedef struct MetricsExtra { // what few samples have beside a value
+    Bytes histogram;          // blob (series/histogram.h), already checked; empty: a float sample
+    int64_t start_ms;         // start timestamp of a counter; INT64_MIN: none
+} MetricsExtra;
+
 typedef struct MetricsBatch {
     const MetricsSeries *series;
     size_t series_count;
     const int64_t *timestamps_ms;
-    const double *values; // stored bit for bit
+    const double *values;       // stored bit for bit; not looked at where there is a histogram
+    const MetricsExtra *extras; // one per sample; NULL: none has any
 } MetricsBatch;
 
 typedef struct MetricsResult {

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The functions of PromQL: one table, used by the parser for names and types and by the engine for
+// work. What a function does is one of these, each a pure function of its arguments, called from
+// any thread:
+//
+//   over_range   the samples of a window -> one sample          rate, avg_over_time, ...
+//   over_sample  one sample -> one sample                       abs, clamp, hour, histogram_count
+//   over_labels  a label set -> a label set                     label_replace, label_join
+//   over_matrix  whole arguments -> whole result                histogram_quantile, sort, scalar
+//   engine       needs more than its arguments; in the engine   time, absent, info, timestamp, ...
+#pragma once
+
+#include "promql/histogram_math.h"
+#include "promql/notes.h"
+#include "promql/parse.h"
+#include "series/labels.h"
+
+enum { PROMQL_ARGS_MAX = 64 };
+
+typedef struct PromqlSample {
+    double value;
+    const Histogram *histogram; // NULL: a float
+} PromqlSample;
+
+// The samples of one series in (start_ms, end_ms], without stale markers: floats and histograms
+// apart, each ascending. When a selector is `anchored` or `smoothed` the engine hands over the
+// samples such a selector has.
+typedef struct PromqlWindow {
+    const int64_t *times;
+    const double *values;
+    uint32_t count;
+    const int64_t *histogram_times;
+    const Histogram *const *histograms;
+    uint32_t histogram_count;
+    const int64_t *start_times;           // of the floats; NULL when not known or not used
+    const int64_t *histogram_start_times; // of the histograms; NULL likewise
+    int64_t start_ms, end_ms;             // of the range; offset and @ are in it already
+    bool anchored, smoothed;
+} PromqlWindow;
+
+typedef struct PromqlCall { // one evaluation of a call
+    const PromqlNode *node;
+    PromqlNotes *notes;
+    Arena *arena;          // for results; emptied by the engine after the series
+    int64_t time_ms;       // of the step
+    const double *scalars; // scalar arguments at this step, by argument number
+    Str metric;            // name of the series, for annotations; may be empty
+} PromqlCall;
+
+// A whole value: series × steps.
+typedef struct PromqlSeries {
+    LabelSet labels;
+    bool drop_name;               // delayed name removal: __name__ goes at the end
+    double *values;               // one per step
+    uint64_t *present;            // a bit per step; bit i of word i / 64
+    const Histogram **histograms; // one per step, NULL for floats; NULL: all floats
+} PromqlSeries;
+
+typedef struct PromqlMatrix {
+    PromqlType type; // SCALAR: one series without labels; VECTOR
+    PromqlSeries *series;
+    size_t count;
+    Str text; // STRING
+} PromqlMatrix;
+
+typedef struct PromqlGrid { // the steps that are evaluated
+    int64_t start_ms, end_ms, step_ms;
+    uint32_t steps; // at least 1
+} PromqlGrid;
+
+typedef enum PromqlFunctionKind {
+    PROMQL_FN_ENGINE,
+    PROMQL_FN_RANGE,
+    PROMQL_FN_SAMPLE,
+    PROMQL_FN_LABELS,
+    PROMQL_FN_MATRIX,
+} PromqlFunctionKind;
+
+typedef struct PromqlFunction {
+    const char *name;
+    PromqlType args[6];
+    uint8_t arg_count;
+    // 0: exactly arg_count; n > 0: up to n of the last may be left out; -1: the last any number
+    // of times, also none.
+    int8_t variadic;
+    PromqlType result;
+    bool experimental;
+    bool keeps_name; // last_over_time, ...; else __name__ goes
+    PromqlFunctionKind kind;
+    // False: no sample.
+    bool (*over_range)(const PromqlCall *call, const PromqlWindow *window, PromqlSample *out);
+    bool (*over_sample)(const PromqlCall *call, PromqlSample in, PromqlSample *out);
+    // Many floats at once, where that is faster; absent ones are computed as well. NULL: none.
+    void (*over_floats)(const PromqlCall *call, const double *in, uint32_t count, double *out);
+    Status (*over_labels)(const PromqlCall *call, const PromqlMatrix *args, LabelSet in,
+                          LabelSet *out, Err *err);
+    Status (*over_matrix)(const PromqlCall *call, const PromqlGrid *grid, const PromqlMatrix *args,
+                          PromqlMatrix *out, Err *err);
+} PromqlFunction;
+
+// NULL when there is none of that name.
+const PromqlFunction *promql_function(Str name);
+const PromqlFunction *promql_function_at(size_t i); // NULL at the end: for docs and tests
