@@ -2,6 +2,7 @@
 //
 // SQL over HTTP. The statement comes as `query=` (in the URL, or in a form body), in a JSON object,
 // or as the body itself; results leave in the format asked for, streamed.
+#include "base/json_put.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "column/arrow.h"
@@ -369,7 +370,7 @@ Status server_handle_sql(void *ctx, const HttpRequest *request, HttpResponse *re
         response->content_type = "application/json";
         buf_put_str(&response->body,
                     STR("{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":"));
-        sql_format_json_string(buf_str(&message), &response->body);
+        json_put_string(&response->body, buf_str(&message));
         buf_put_str(&response->body, STR("}\n"));
         st = OK;
     }
@@ -397,13 +398,13 @@ Status server_handle_tables(void *ctx, const HttpRequest *request, HttpResponse 
             continue;
         }
         buf_put_str(out, i == 0 ? STR("\n{\"name\":") : STR(",\n{\"name\":"));
-        sql_format_json_string(names[i], out);
+        json_put_string(out, names[i]);
         buf_put_str(out, STR(",\"time_column\":"));
-        sql_format_json_string(def.time_column, out);
+        json_put_string(out, def.time_column);
         buf_put_str(out, STR(",\"columns\":["));
         for (size_t k = 0; k < def.schema.count; k++) {
             buf_put_str(out, k == 0 ? STR("{\"name\":") : STR(",{\"name\":"));
-            sql_format_json_string(def.schema.fields[k].name, out);
+            json_put_string(out, def.schema.fields[k].name);
             buf_putf(out, ",\"type\":\"%s\"}", column_type_sql(def.schema.fields[k].type));
         }
         buf_put_str(out, STR("]}"));

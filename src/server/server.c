@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/json_put.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "server/server_internal.h"
-#include "sql/format.h"
 #include "wire/prom_text.h"
 
 #include <stdio.h>
@@ -99,7 +99,7 @@ static void shape_error(void *ctx, const HttpRequest *request, int status, Str m
     response->content_type = "application/json";
     buf_putf(&response->body,
              "{\"status\":\"error\",\"errorType\":\"%s\",\"error\":", error_type(status));
-    sql_format_json_string(message, &response->body);
+    json_put_string(&response->body, message);
     buf_put_str(&response->body, STR("}\n"));
 }
 

@@ -2,6 +2,7 @@
 #include "sql/format.h"
 
 #include "base/civil.h"
+#include "base/json_put.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/utf8.h"
@@ -47,44 +48,6 @@ const char *sql_format_content_type(SqlFormat format)
 }
 
 // --- values ------------------------------------------------------------------------------------
-
-void sql_format_json_string(Str s, Buf *out)
-{
-    static const char hex[] = "0123456789abcdef";
-    buf_put_u8(out, '"');
-    while (s.len > 0) {
-        const size_t valid = utf8_valid_len(s);
-        for (size_t i = 0, plain = 0; i <= valid; i++) {
-            const uint8_t c = i < valid ? (uint8_t)s.ptr[i] : 0;
-            if (i < valid && c >= 0x20 && c != '"' && c != '\\') {
-                continue;
-            }
-            buf_put(out, s.ptr + plain, i - plain);
-            plain = i + 1;
-            if (i == valid) {
-                break;
-            }
-            const char *escaped = c == '"'    ? "\\\""
-                                  : c == '\\' ? "\\\\"
-                                  : c == '\n' ? "\\n"
-                                  : c == '\r' ? "\\r"
-                                  : c == '\t' ? "\\t"
-                                              : NULL;
-            if (escaped != NULL) {
-                buf_put(out, escaped, 2);
-            } else {
-                const char code[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-                buf_put(out, code, sizeof(code));
-            }
-        }
-        s = str_slice(s, valid, s.len);
-        if (s.len > 0) { // a byte that is not UTF-8
-            buf_put_str(out, STR("\xef\xbf\xbd"));
-            s = str_slice(s, 1, s.len);
-        }
-    }
-    buf_put_u8(out, '"');
-}
 
 static void put_hex(Bytes bytes, Buf *out)
 {
@@ -144,10 +107,10 @@ static void put_map(const Vector *v, uint32_t i, Buf *out)
         uint32_t at = 0;
         buf_put_str(out, k == v->offsets[i] ? STR("") : STR(","));
         (void)vector_locate(v->keys, k, &flat, &at); // keys are never null
-        sql_format_json_string(vector_flat_str(flat, at), out);
+        json_put_string(out, vector_flat_str(flat, at));
         buf_put_u8(out, ':');
         if (vector_locate(v->values, k, &flat, &at)) {
-            sql_format_json_string(vector_flat_str(flat, at), out);
+            json_put_string(out, vector_flat_str(flat, at));
         } else {
             buf_put_str(out, STR("null"));
         }
@@ -237,7 +200,7 @@ static void put_json(const Vector *v, uint32_t row, bool numeric_text, Buf *out)
     if (!vector_locate(v, row, &flat, &i)) {
         buf_put_str(out, STR("null"));
     } else if (flat->type == COLUMN_STRING && !numeric_text) {
-        sql_format_json_string(vector_flat_str(flat, i), out);
+        json_put_string(out, vector_flat_str(flat, i));
     } else {
         const size_t at = out->len;
         buf_put_u8(out, '"');
@@ -333,9 +296,9 @@ void sql_writer_begin(SqlWriter *w, Buf *out)
         const bool objects = w->format == SQL_FORMAT_JSON_COLUMNS;
         for (size_t i = 0; i < w->schema->count; i++) {
             buf_put_str(out, i == 0 ? STR("{\"name\":") : STR(",{\"name\":"));
-            sql_format_json_string(objects ? w->schema->fields[i].name : w->columns[i].name, out);
+            json_put_string(out, objects ? w->schema->fields[i].name : w->columns[i].name);
             buf_put_str(out, STR(",\"type\":"));
-            sql_format_json_string(w->columns[i].type, out);
+            json_put_string(out, w->columns[i].type);
             buf_put_u8(out, '}');
         }
         buf_put_str(out, w->format == SQL_FORMAT_JSON ? STR("],\"data\":[") : STR("],\"data\":{"));
@@ -352,7 +315,7 @@ static void put_row(SqlWriter *w, const Batch *batch, uint32_t row, Buf *out)
     for (size_t i = 0; i < w->schema->count; i++) {
         buf_put_str(out, i != 0 ? STR(",") : objects ? STR("{") : STR(""));
         if (objects) {
-            sql_format_json_string(w->schema->fields[i].name, out);
+            json_put_string(out, w->schema->fields[i].name);
             buf_put_u8(out, ':');
         }
         if (json || objects) {
@@ -497,7 +460,7 @@ void sql_writer_end(SqlWriter *w, const SqlStats *stats, Buf *out)
     case SQL_FORMAT_JSON_COLUMNS:
         for (size_t i = 0; i < w->schema->count; i++) {
             buf_put_str(out, i == 0 ? STR("") : STR(","));
-            sql_format_json_string(w->schema->fields[i].name, out);
+            json_put_string(out, w->schema->fields[i].name);
             buf_put_str(out, STR(":["));
             buf_put_str(out, buf_str(&w->parts[i]));
             buf_put_u8(out, ']');

@@ -43,5 +43,3 @@ void sql_writer_end(SqlWriter *w, const SqlStats *stats, Buf *out);
 
 // One value as text, as CSV and tables show it. Empty for NULL.
 void sql_format_value(const Vector *v, uint32_t row, Buf *out);
-void sql_format_json_string(Str s,
-                            Buf *out); // quoted and escaped; bytes that are not UTF-8 become U+FFFD

@@ -465,33 +465,3 @@ Status json_skip(JsonReader *r, JsonToken first, Err *err)
     }
     return OK;
 }
-
-// ---- Writing
-
-void json_put_string(Buf *b, Str s)
-{
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *p = (const uint8_t *)s.ptr;
-    const uint8_t *end = p + s.len;
-    buf_put_u8(b, '"');
-    while (p < end) {
-        const uint8_t *special = find_special(p, end);
-        buf_put(b, p, (size_t)(special - p));
-        p = special;
-        if (p == end) {
-            break;
-        }
-        const uint8_t c = *p++;
-        if (c == '"' || c == '\\') {
-            const uint8_t text[2] = {'\\', c};
-            buf_put(b, text, sizeof(text));
-        } else if (c == '\n' || c == '\t' || c == '\r') {
-            const uint8_t text[2] = {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : 'r'};
-            buf_put(b, text, sizeof(text));
-        } else {
-            const char text[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-            buf_put(b, text, sizeof(text));
-        }
-    }
-    buf_put_u8(b, '"');
-}

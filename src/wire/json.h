@@ -65,6 +65,3 @@ Status json_next(JsonReader *r, JsonToken *token, Err *err);
 
 // Skips the value whose first token was just read (an object or array to its end).
 Status json_skip(JsonReader *r, JsonToken first, Err *err);
-
-// Appends `s` (valid UTF-8) as a JSON string with quotes.
-void json_put_string(Buf *b, Str s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/json.h"
 
+#include "base/json_put.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "tests/support/test.h"

@@ -5,6 +5,7 @@
 // is the same; with the types now known, the rows before and after any line break are the same
 // rows.
 #include "base/civil.h"
+#include "base/json_put.h"
 #include "base/mem.h"
 #include "codec/dtoa.h"
 #include "wire/json.h"
