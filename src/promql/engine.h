@@ -74,7 +74,8 @@ typedef struct PromqlStats {
     uint64_t total_samples, peak_samples; // as Prometheus' samples stats
     const uint64_t *samples_per_step;     // stats=all; one per step
     uint32_t steps;
-    int64_t parse_ns, queue_ns, prepare_ns, eval_ns, total_ns;
+    int64_t start_ms, step_ms; // of the first step, and between two
+    int64_t parse_ns, queue_ns, prepare_ns, eval_ns, sort_ns, total_ns;
     ScanStats scan;
     uint64_t series;
 } PromqlStats;
