@@ -12,9 +12,9 @@ CHDB_VERSION=26.7.3-stable.1 # @chdb/lib-linux-*-gnu: libchdb.so, ClickHouse as 
 HYPARQUET_VERSION=1.31.5
 HYPARQUET_COMPRESSORS_VERSION=1.1.2
 
-BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config ca-certificates
+BUILD_PACKAGES=(gcc g++ libc6-dev meson ninja-build pkg-config ca-certificates
     libzstd-dev libsnappy-dev liblz4-dev zlib1g-dev libbrotli-dev libxxhash-dev
-    libmicrohttpd-dev libcurl4-gnutls-dev libjansson-dev libyaml-dev)
+    libmicrohttpd-dev libcurl4-gnutls-dev libjansson-dev libyaml-dev libre2-dev)
 TEST_PACKAGES=(clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev python3 curl ccache
     prometheus prometheus-node-exporter)
 
