@@ -24,6 +24,7 @@ enum {
     HISTOGRAM_SCHEMA_CUSTOM = -53,
     HISTOGRAM_SPANS_MAX = 16 << 10,   // of one sign
     HISTOGRAM_BUCKETS_MAX = 64 << 10, // of one sign
+    HISTOGRAM_INDEX_MAX = 1 << 30,    // of a bucket, either sign
     HISTOGRAM_BLOB_BYTES_MAX = 1 << 20,
 };
 
@@ -56,11 +57,16 @@ typedef struct Histogram {
     uint32_t bound_count;
 } Histogram;
 
-// Checks a Histogram message (timestamp and unknown fields allowed) as Prometheus' Validate does
-// and appends the blob. *timestamp_ms (may be NULL) gets its timestamp. A stale marker is a
-// histogram whose sum is the stale NaN.
+typedef struct HistogramTimes { // of the message; 0: not given
+    int64_t timestamp_ms;
+    int64_t start_ms; // start_timestamp of remote write 2
+} HistogramTimes;
+
+// Checks a Histogram message of remote write 1 or 2 (unknown fields allowed) as Prometheus'
+// Validate does and appends the blob. *times (may be NULL) gets what the blob does not have. A
+// stale marker is a histogram whose sum is the stale NaN.
 // ERR_INVALID  says what is wrong, in Prometheus' words where it has some
-Status histogram_check(Bytes message, Buf *blob, int64_t *timestamp_ms, Err *err);
+Status histogram_check(Bytes message, Buf *blob, HistogramTimes *times, Err *err);
 
 // Decodes a blob. ERR_CORRUPT: not a blob.
 Status histogram_decode(Bytes blob, Arena *arena, const Histogram **out, Err *err);
