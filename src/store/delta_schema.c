@@ -236,6 +236,12 @@ Status delta_extend_schema(Str json, const Schema *schema, size_t from, Buf *out
         st = err_set(err, ERR_INTERNAL, "the schemaString changed");
         goto out;
     }
+    for (size_t i = 0; i < from; i++) {
+        json_t *field = json_array_get(list, i);
+        if (schema->fields[i].nullable && json_is_false(json_object_get(field, "nullable"))) {
+            ASSERT(json_object_set_new(field, "nullable", json_true()) == 0);
+        }
+    }
     for (size_t i = from; i < schema->count; i++) {
         buf_clear(&text);
         put_field(&schema->fields[i], &text);

@@ -234,8 +234,9 @@ static Status check_superset(const Schema *old, const Schema *schema, Err *err)
     for (size_t i = 0; i < old->count; i++) {
         const Field *was = &old->fields[i];
         const Field *is = i < schema->count ? &schema->fields[i] : NULL;
+        // A column may become nullable; files that have no null in it stay as they are.
         if (is == NULL || !str_eq(was->name, is->name) || was->type != is->type ||
-            was->nullable != is->nullable) {
+            (was->nullable && !is->nullable)) {
             return err_set(err, ERR_INVALID, "column '" STR_FMT "' is missing or has changed",
                            STR_ARG(was->name));
         }

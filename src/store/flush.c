@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "parquet/writer.h"
 #include "store/flush_internal.h"
+#include "store/metrics_run.h"
 
 enum { COMMIT_ATTEMPTS_MAX = 5 };
 
@@ -196,12 +197,17 @@ void flush_widen_schema(FlushJob *job, const Schema *hot)
     Field *fields = arena_new(&job->arena, Field, old->count + hot->count);
     memcpy(fields, old->fields, old->count * sizeof(*fields));
     size_t count = old->count;
+    bool relaxed = false;
     for (size_t i = 0; i < hot->count; i++) {
-        if (schema_find(old, hot->fields[i].name) == SIZE_MAX) {
+        const size_t at = schema_find(old, hot->fields[i].name);
+        if (at == SIZE_MAX) {
             fields[count++] = hot->fields[i];
+        } else if (hot->fields[i].nullable && !fields[at].nullable) {
+            fields[at].nullable = true; // `value`, with the first histogram
+            relaxed = true;
         }
     }
-    if (count > old->count) {
+    if (count > old->count || relaxed) {
         job->schema = (Schema){.fields = fields, .count = count};
     }
 }
@@ -215,16 +221,22 @@ static void rebase_schema(FlushJob *job, const DeltaState *state)
     const Schema *now = delta_state_schema(state);
     Field *fields = arena_new(&job->arena, Field, now->count + job->schema.count);
     size_t count = now->count;
+    bool relaxed = false;
     for (size_t i = 0; i < now->count; i++) {
         fields[i] = now->fields[i];
         fields[i].name = arena_str(&job->arena, now->fields[i].name);
     }
     for (size_t i = 0; i < job->schema.count; i++) {
-        if (schema_find_nocase(now, job->schema.fields[i].name) == SIZE_MAX) {
-            fields[count++] = job->schema.fields[i];
+        const Field *field = &job->schema.fields[i];
+        const size_t at = schema_find_nocase(now, field->name);
+        if (at == SIZE_MAX) {
+            fields[count++] = *field;
+        } else if (field->nullable && !fields[at].nullable) {
+            fields[at].nullable = true;
+            relaxed = true;
         }
     }
-    job->schema = (Schema){.fields = fields, .count = count > now->count ? count : 0};
+    job->schema = (Schema){.fields = fields, .count = count > now->count || relaxed ? count : 0};
 }
 
 static Status commit(FlushJob *job, Err *err)
@@ -291,11 +303,13 @@ static uint64_t working_bytes(const FlushJob *job)
 {
     uint64_t series = 0;
     uint64_t rows = 0;
+    uint64_t record_bytes = 0;
     for (size_t i = 0; i < job->windows.metrics_count; i++) {
         MetricsWindowInfo info;
         metrics_window_info(job->windows.metrics[i], &info);
         series += info.series_count;
         rows += info.row_count;
+        record_bytes += info.record_bytes;
     }
     for (size_t i = 0; i < job->windows.rows_count; i++) {
         RowsWindowInfo info;
@@ -304,7 +318,8 @@ static uint64_t working_bytes(const FlushJob *job)
         rows += info.row_count;
     }
     const uint64_t group = rows < PARQUET_ROW_GROUP_ROWS_MAX ? rows : PARQUET_ROW_GROUP_ROWS_MAX;
-    return series * 64 + group * 32;
+    record_bytes = record_bytes < METRICS_RUN_BLOB_BYTES ? record_bytes : METRICS_RUN_BLOB_BYTES;
+    return series * 64 + group * 32 + record_bytes * 2;
 }
 
 static Status write_files(FlushJob *job, Err *err)

@@ -53,16 +53,24 @@ static void choose_columns(MetricsFlush *f)
     Field *fields = arena_new(arena, Field, all);
     f->fields = arena_new(arena, size_t, all);
     f->columns = arena_new(arena, ParquetColumnOptions, all);
+    const bool has_histograms = metrics_run_has_histograms(f->run);
+    const bool has_starts = metrics_run_has_starts(f->run);
     size_t count = 0;
     for (size_t i = 0; i < all; i++) {
         const Field *field = &f->schema.fields[i];
         const bool is_label = is_label_column(field);
+        const bool is_histogram = str_eq(field->name, STR(METRICS_HISTOGRAM));
         const uint64_t cardinality = is_label ? metrics_run_cardinality(f->run, i) : 0;
-        if (is_label && cardinality == 0) {
+        if ((is_label && cardinality == 0) || (is_histogram && !has_histograms) ||
+            (str_eq(field->name, STR(METRICS_START)) && !has_starts)) {
             continue;
         }
         fields[count] = *field;
+        if (str_eq(field->name, STR("value"))) {
+            fields[count].nullable = has_histograms;
+        }
         f->fields[count] = i;
+        f->columns[count].no_minmax = is_histogram;
         f->columns[count++].bloom = cardinality >= BLOOM_CARDINALITY_MIN;
     }
     f->file_schema = (Schema){.fields = fields, .count = count};

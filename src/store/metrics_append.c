@@ -10,7 +10,9 @@
 // last write wins also between forms of one set in one batch, series of the first round that came
 // behind are then applied once more.
 #include "codec/varint.h"
+#include "store/metrics_extra_internal.h"
 #include "store/metrics_hot_internal.h"
+#include "store/table_def.h"
 
 #include <stdlib.h>
 
@@ -18,7 +20,8 @@ enum {
     STEP = 32,
     RUN_SAMPLES_MAX = 65536, // of one entry of a frame
     SAMPLE_BYTES_MAX = VARINT_U64_BYTES_MAX + 8,
-    ENTRY_BYTES_MAX = 3 * VARINT_U64_BYTES_MAX, // without labels and samples
+    ENTRY_BYTES_MAX = 3 * VARINT_U64_BYTES_MAX,    // without labels and samples
+    EXTENDED_BYTES_MAX = VARINT_U64_BYTES_MAX + 8, // of an extended sample, on top of a plain one
     FRAME_VERSION = 1,
     SCRATCH_LABELS_BYTES = 4 << 20, // arena memory after which it is emptied
     SCRATCH_SERIES_KEPT = 1 << 18,  // what is kept from call to call
@@ -40,13 +43,16 @@ typedef struct Samples {
     const int64_t *timestamps_ms;
     const double *values;
     uint32_t count;
+    bool extended;              // some are more than plain floats
+    const MetricsExtra *extras; // of all, or NULL
 } Samples;
 
 // What a group adds to its window, and where its frame stands.
 typedef struct Group {
     MetricsShard *shard;
-    uint64_t samples; // applied
-    uint64_t written; // the same, without those that were applied before
+    uint64_t samples;    // applied
+    uint64_t written;    // the same, without those that were applied before
+    uint64_t histograms; // of `written`
     int64_t min_ms, max_ms;
     uint32_t frame_series; // of the last entry
     int64_t frame_ms;      // of the last sample
@@ -70,41 +76,101 @@ static bool timestamp_is_valid(int64_t ms)
     return ms >= METRICS_TIMESTAMP_MIN_MS && ms <= METRICS_TIMESTAMP_MAX_MS;
 }
 
-// The samples with timestamps that exist; copies them only when there are others.
+// Whether a sample can be kept. What it has beside a value is looked at here; `extra` may be NULL.
+static bool sample_is_valid(const Append *a, int64_t ms, const MetricsExtra *extra, Err *why)
+{
+    if (!timestamp_is_valid(ms)) {
+        (void)err_set(why, ERR_INVALID, "timestamp %" PRId64 " ms is not in the years 0001 to 9999",
+                      ms);
+        return false;
+    }
+    if (extra == NULL || metrics_extra_is_plain(extra)) {
+        return true;
+    }
+    if (extra->start_ms != INT64_MIN && !timestamp_is_valid(extra->start_ms)) {
+        (void)err_set(why, ERR_INVALID,
+                      "start timestamp %" PRId64 " ms is not in the years 0001 to 9999",
+                      extra->start_ms);
+        return false;
+    }
+    if (extra->histogram.len > HISTOGRAM_BLOB_BYTES_MAX) {
+        (void)err_set(why, ERR_INVALID, "a histogram of %zu bytes, more than %d",
+                      extra->histogram.len, HISTOGRAM_BLOB_BYTES_MAX);
+        return false;
+    }
+    if (extra->histogram.len != 0 && a->hot->directory.no_histograms) {
+        (void)err_set(why, ERR_INVALID,
+                      "histograms cannot be kept: the table has another column '" METRICS_HISTOGRAM
+                      "'");
+        return false;
+    }
+    return true;
+}
+
+// One sample behind those of the scratch.
+static void keep_sample(Append *a, const Samples *from, uint32_t i, uint32_t at)
+{
+    MetricsScratch *s = a->scratch;
+    s->timestamps[at] = from->timestamps_ms[i];
+    s->values[at] = from->values[i];
+    if (from->extras != NULL) {
+        s->extras[at] = from->extras[i];
+        if (a->hot->directory.no_starts) {
+            s->extras[at].start_ms = INT64_MIN;
+        }
+    }
+}
+
+// The samples that can be kept, copied; the others are rejected for the reason of the first.
+static Samples samples_checked(Append *a, const MetricsItem *item, const Samples *all)
+{
+    MetricsScratch *s = a->scratch;
+    Err first;
+    uint32_t n = 0;
+    s->timestamps =
+        mem_grow(s->timestamps, &s->timestamps_cap, all->count + 1, sizeof(*s->timestamps));
+    s->values = mem_grow(s->values, &s->values_cap, all->count + 1, sizeof(*s->values));
+    s->extras = mem_grow(s->extras, &s->extras_cap, all->count + 1, sizeof(*s->extras));
+    Samples out = {.timestamps_ms = s->timestamps,
+                   .values = s->values,
+                   .extras = all->extras == NULL ? NULL : s->extras};
+    for (uint32_t i = 0; i < all->count; i++) {
+        const MetricsExtra *extra = all->extras == NULL ? NULL : &all->extras[i];
+        Err why;
+        if (!sample_is_valid(a, all->timestamps_ms[i], extra, &why)) {
+            first = n == i ? why : first;
+            continue;
+        }
+        keep_sample(a, all, i, n);
+        out.extended = out.extended || metrics_slot_is_record(s->values[n]) ||
+                       (extra != NULL && !metrics_extra_is_plain(&s->extras[n]));
+        n++;
+    }
+    out.count = n;
+    if (n != all->count && !item->again) {
+        reject(a, item->series, all->count - n, &first);
+    }
+    return out;
+}
+
+// The samples of an item that can be kept. Floats with timestamps that exist, the usual case, are
+// not copied.
 static Samples samples_of(Append *a, const MetricsItem *item)
 {
     const MetricsSeries *s = &a->batch->series[item->series];
-    Samples samples = {a->batch->timestamps_ms + s->sample_first,
-                       a->batch->values + s->sample_first, s->sample_count};
-    uint32_t valid = 0;
+    Samples samples = {.timestamps_ms = a->batch->timestamps_ms + s->sample_first,
+                       .values = a->batch->values + s->sample_first,
+                       .count = s->sample_count};
+    uint32_t plain = 0;
     for (uint32_t i = 0; i < samples.count; i++) {
-        valid += timestamp_is_valid(samples.timestamps_ms[i]);
+        plain += timestamp_is_valid(samples.timestamps_ms[i]) &
+                 !metrics_slot_is_record(samples.values[i]);
     }
-    if (valid == samples.count) {
+    if (a->batch->extras == NULL && plain == samples.count) {
         return samples;
     }
-    MetricsScratch *scratch = a->scratch;
-    scratch->timestamps =
-        mem_grow(scratch->timestamps, &scratch->timestamps_cap, valid + 1, sizeof(int64_t));
-    scratch->values = mem_grow(scratch->values, &scratch->values_cap, valid + 1, sizeof(double));
-    uint32_t n = 0;
-    int64_t bad = 0;
-    for (uint32_t i = samples.count; i-- > 0;) {
-        bad = timestamp_is_valid(samples.timestamps_ms[i]) ? bad : samples.timestamps_ms[i];
-    }
-    for (uint32_t i = 0; i < samples.count; i++) {
-        if (timestamp_is_valid(samples.timestamps_ms[i])) {
-            scratch->timestamps[n] = samples.timestamps_ms[i];
-            scratch->values[n++] = samples.values[i];
-        }
-    }
-    if (!item->again) {
-        Err why;
-        (void)err_set(&why, ERR_INVALID,
-                      "timestamp %" PRId64 " ms is not in the years 0001 to 9999", bad);
-        reject(a, item->series, samples.count - valid, &why);
-    }
-    return (Samples){scratch->timestamps, scratch->values, valid};
+    samples.extras = a->batch->extras == NULL ? NULL : a->batch->extras + s->sample_first;
+    return samples_checked(a, item, &samples);
 }
 
 // --- series that the table does not know ---------------------------------------------------------
@@ -175,10 +241,50 @@ static Status frame_close_locked(Append *a, Group *g, Err *err) REQUIRES(g->shar
     return OK;
 }
 
+static uint8_t *put_bits(uint8_t *p, uint64_t bits)
+{
+    memcpy(p, &bits, 8); // little-endian, like every machine we run on
+    return p + 8;
+}
+
+// What stands for the value of a sample that may be an extended one.
+static uint8_t *put_extended(uint8_t *p, const Samples *samples, uint32_t i)
+{
+    static const MetricsExtra none = {.start_ms = INT64_MIN};
+    const MetricsExtra *extra = samples->extras == NULL ? &none : &samples->extras[i];
+    const uint64_t bits = metrics_slot_bits(samples->values[i]);
+    if (metrics_extra_is_plain(extra) && !metrics_slot_is_record(samples->values[i])) {
+        return put_bits(p, bits);
+    }
+    const Bytes blob = extra->histogram;
+    const bool has_start = extra->start_ms != INT64_MIN;
+    p = put_bits(p, METRICS_RECORD_MARK | (has_start ? METRICS_FRAME_START : 0) | blob.len);
+    if (has_start) {
+        p = varint_write_u64(p, zigzag_from_i64(extra->start_ms - samples->timestamps_ms[i]));
+    }
+    if (blob.len == 0) {
+        return put_bits(p, bits);
+    }
+    memcpy(p, blob.ptr, blob.len);
+    return p + blob.len;
+}
+
+// The room that the samples may take beyond that of plain ones.
+static size_t extended_bytes(const Samples *samples)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < samples->count && samples->extended; i++) {
+        bytes += EXTENDED_BYTES_MAX;
+        bytes += samples->extras == NULL ? 0 : samples->extras[i].histogram.len;
+    }
+    return bytes;
+}
+
 // Appends an entry to the frame, see docs/formats/wal_metrics.md.
 static void frame_put(Buf *frame, Group *g, uint32_t series, Bytes labels, Samples samples)
 {
-    const size_t need = ENTRY_BYTES_MAX + labels.len + (size_t)samples.count * SAMPLE_BYTES_MAX;
+    const size_t need = ENTRY_BYTES_MAX + labels.len + (size_t)samples.count * SAMPLE_BYTES_MAX +
+                        extended_bytes(&samples);
     uint8_t *p = frame->ptr + frame->len;
     if (frame->cap - frame->len < need) {
         p = buf_reserve(frame, need);
@@ -199,12 +305,30 @@ static void frame_put(Buf *frame, Group *g, uint32_t series, Bytes labels, Sampl
     for (uint32_t i = 0; i < samples.count; i++) {
         p = varint_write_u64(p, zigzag_from_i64(samples.timestamps_ms[i] - before_ms));
         before_ms = samples.timestamps_ms[i];
-        memcpy(p, &samples.values[i], 8); // little-endian, like every machine we run on
-        p += 8;
+        p = samples.extended ? put_extended(p, &samples, i)
+                             : put_bits(p, metrics_slot_bits(samples.values[i]));
+    }
+    if (samples.extended) {
+        frame->ptr[0] |= METRICS_FRAME_EXTENDED;
     }
     g->frame_ms = before_ms;
     g->frame_series = series;
     frame->len = (size_t)(p - frame->ptr);
+}
+
+// How many of the samples one entry takes.
+static uint32_t run_count(const Samples *samples)
+{
+    const uint32_t most = samples->count < RUN_SAMPLES_MAX ? samples->count : RUN_SAMPLES_MAX;
+    size_t bytes = 0;
+    uint32_t n = 0;
+    if (!samples->extended || samples->extras == NULL) {
+        return most;
+    }
+    while (n < most && bytes < METRICS_FRAME_BYTES) {
+        bytes += samples->extras[n++].histogram.len;
+    }
+    return n;
 }
 
 static Status frame_add_locked(Append *a, Group *g, uint32_t series, Bytes labels, Samples samples,
@@ -221,11 +345,12 @@ static Status frame_add_locked(Append *a, Group *g, uint32_t series, Bytes label
             g->frame_ms = 0;
         }
         Samples run = samples;
-        run.count = samples.count < RUN_SAMPLES_MAX ? samples.count : RUN_SAMPLES_MAX;
+        run.count = run_count(&samples);
         frame_put(frame, g, series, labels, run);
         labels = (Bytes){0};
         samples.timestamps_ms += run.count;
         samples.values += run.count;
+        samples.extras = samples.extras == NULL ? NULL : samples.extras + run.count;
         samples.count -= run.count;
         if (frame->len >= METRICS_FRAME_BYTES) {
             TRY(frame_close_locked(a, g, err));
@@ -235,6 +360,21 @@ static Status frame_add_locked(Append *a, Group *g, uint32_t series, Bytes label
 }
 
 // --- a group -------------------------------------------------------------------------------------
+
+static double slot_of(MetricsWindow *w, MetricsEntry *e, const Samples *samples, uint32_t i)
+{
+    const MetricsExtra *extra = samples->extras == NULL ? NULL : &samples->extras[i];
+    return metrics_window_slot(w, e, samples->values[i], extra);
+}
+
+static uint64_t histogram_count(const Samples *samples)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < samples->count && samples->extras != NULL; i++) {
+        count += samples->extras[i].histogram.len != 0;
+    }
+    return count;
+}
 
 static Status append_series_locked(Append *a, Group *g, const MetricsItem *item, uint32_t series,
                                    Err *err) REQUIRES(g->shard->mu)
@@ -249,10 +389,12 @@ static Status append_series_locked(Append *a, Group *g, const MetricsItem *item,
         const int64_t ms = samples.timestamps_ms[i];
         g->min_ms = ms < g->min_ms ? ms : g->min_ms;
         g->max_ms = ms > g->max_ms ? ms : g->max_ms;
-        metrics_window_append(w, series, e, ms, samples.values[i]);
+        const double value = !samples.extended ? samples.values[i] : slot_of(w, e, &samples, i);
+        metrics_window_append(w, series, e, ms, value);
     }
     g->samples += samples.count;
     g->written += item->again ? 0 : samples.count;
+    g->histograms += item->again ? 0 : histogram_count(&samples);
     if (a->hot->log.append == NULL) {
         return OK;
     }
@@ -339,6 +481,7 @@ static Status append_group(Append *a, uint32_t shard_index, const MetricsItem *i
     w->max_ms = g.max_ms > w->max_ms ? g.max_ms : w->max_ms;
     mutex_unlock(&g.shard->mu);
     a->result->samples_written += g.written;
+    a->result->histograms_written += g.histograms;
     return st;
 }
 
@@ -366,7 +509,7 @@ static void scratch_give(MetricsHot *hot, MetricsScratch *s)
     arena_reset(&s->labels);
     s->deferred_count = 0;
     if (s->items_cap > SCRATCH_SERIES_KEPT || s->frame.cap > SCRATCH_FRAME_KEPT ||
-        s->timestamps_cap > SCRATCH_SERIES_KEPT) {
+        s->timestamps_cap > SCRATCH_SERIES_KEPT || s->extras_cap > SCRATCH_SERIES_KEPT) {
         metrics_scratch_free(s); // one huge request must not hold its memory for good
         return;
     }

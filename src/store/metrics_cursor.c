@@ -3,6 +3,7 @@
 // Batches of a sorted run. For each series: its samples are copied behind those of the series
 // before, and where its record differs from the one before, label columns start a new run; nothing
 // is done per row for labels.
+#include "store/metrics_extra_internal.h"
 #include "store/metrics_run_internal.h"
 #include "store/metrics_vectors_internal.h"
 
@@ -34,13 +35,17 @@ struct MetricsCursor {
     MetricsTexts *texts;               // by column of the run; those of many values
     MetricsMaps maps;
     MetricsDays days;
+    MetricsExtras extras;
+    bool extended;       // some values are records
+    uint64_t blob_bytes; // of their histograms
     Vector *vectors;
     // Samples of a series with more rows than a batch, or that came in parts: not given out yet.
     int64_t *rest_us;
     double *rest_values;
     size_t rest_us_cap, rest_values_cap;
     size_t rest_pos, rest_count;
-    uint32_t rest_id; // whose they are
+    uint32_t rest_id;   // whose they are
+    bool rest_extended; // some values are records
 };
 
 MetricsCursor *metrics_cursor_new(MetricsRun *run, const MetricsCursorOptions *options)
@@ -87,6 +92,7 @@ void metrics_cursor_free(MetricsCursor *c)
     }
     metrics_maps_deinit(&c->maps);
     metrics_days_deinit(&c->days);
+    metrics_extras_deinit(&c->extras);
     mem_free(c->us);
     mem_free(c->values);
     mem_free(c->series_ends);
@@ -181,7 +187,8 @@ static size_t series_next(const MetricsCursor *c)
     return next;
 }
 
-// The common case: a series of one piece whose samples are in order and have room in the batch.
+// The common case: a series of one piece whose samples are floats in order and have room in the
+// batch.
 // Returns false when it is another case, else the samples are behind the batch's rows, and *count
 // says how many are wanted.
 static bool read_simple(MetricsCursor *c, size_t *count)
@@ -191,8 +198,8 @@ static bool read_simple(MetricsCursor *c, size_t *count)
     const bool locked = metrics_window_lock(w);
     const MetricsEntry *e = metrics_window_entry(w, (uint32_t)ref);
     const size_t raw = metrics_window_samples(w, e);
-    const bool simple =
-        (e->flags & METRICS_ENTRY_LATE) == 0 && raw <= c->options.rows_max - c->row_count;
+    const bool simple = (e->flags & (METRICS_ENTRY_LATE | METRICS_ENTRY_EXTENDED)) == 0 &&
+                        raw <= c->options.rows_max - c->row_count;
     *count = simple && overlap_wanted(c, e->flags) ? raw : 0;
     if (*count != 0) {
         metrics_window_read(w, e, c->us + c->row_count, c->values + c->row_count);
@@ -233,6 +240,7 @@ static void read_rest(MetricsCursor *c, size_t next)
     c->rest_pos = 0;
     c->rest_count = wanted ? cut_times(c, c->rest_us, c->rest_values, count) : 0;
     c->rest_id = order_id(c->run, c->pos);
+    c->rest_extended = (flags & METRICS_ENTRY_EXTENDED) != 0;
 }
 
 // --- labels --------------------------------------------------------------------------------------
@@ -301,7 +309,8 @@ static void add_series(MetricsCursor *c, uint32_t id, uint32_t count)
 
 static bool texts_are_full(const MetricsCursor *c)
 {
-    bool full = c->maps.keys.bytes.len + c->maps.values.bytes.len > TEXTS_BYTES;
+    bool full = c->maps.keys.bytes.len + c->maps.values.bytes.len > TEXTS_BYTES ||
+                c->blob_bytes >= METRICS_RUN_BLOB_BYTES;
     for (size_t i = 0; i < c->run->column_count && c->run->text_count != 0; i++) {
         full = full || c->texts[i].bytes.len > TEXTS_BYTES;
     }
@@ -315,6 +324,8 @@ static void batch_clear(MetricsCursor *c)
     c->row_count = 0;
     c->series_count = 0;
     c->last_record = NULL;
+    c->extended = false;
+    c->blob_bytes = 0;
     for (size_t i = 0; i < c->run->column_count; i++) {
         metrics_runs_clear(&c->runs[i]);
         metrics_texts_clear(&c->texts[i]);
@@ -327,7 +338,12 @@ static void take_rest(MetricsCursor *c)
 {
     const size_t left = c->rest_count - c->rest_pos;
     const size_t room = c->options.rows_max - c->row_count;
-    const size_t count = left < room ? left : room;
+    size_t count = left < room ? left : room;
+    if (c->rest_extended) {
+        c->extended = true;
+        count = metrics_slots_fit(c->rest_values + c->rest_pos, (uint32_t)count,
+                                  METRICS_RUN_BLOB_BYTES - c->blob_bytes, &c->blob_bytes);
+    }
     memcpy(c->us + c->row_count, c->rest_us + c->rest_pos, count * sizeof(*c->us));
     memcpy(c->values + c->row_count, c->rest_values + c->rest_pos, count * sizeof(*c->values));
     c->rest_pos += count;
@@ -400,19 +416,24 @@ static Vector null_vector(ColumnType type, const uint32_t *row_count)
 
 static void batch_vectors(MetricsCursor *c)
 {
-    const Vector flat = {.form = VECTOR_FLAT, .row_count = c->row_count};
+    metrics_extras_resolve(&c->extras, c->values, c->row_count, c->extended);
     for (size_t i = 0; i < c->run->layout.field_count; i++) {
         Vector *v = &c->vectors[i];
         switch (c->run->layout.kinds[i]) {
         case METRICS_FIELD_TIMESTAMP:
-            *v = flat;
-            v->type = COLUMN_TIMESTAMP;
-            v->data = c->us;
+            *v = (Vector){.type = COLUMN_TIMESTAMP,
+                          .form = VECTOR_FLAT,
+                          .row_count = c->row_count,
+                          .data = c->us};
             break;
         case METRICS_FIELD_VALUE:
-            *v = flat;
-            v->type = COLUMN_DOUBLE;
-            v->data = c->values;
+            *v = metrics_extras_values(&c->extras);
+            break;
+        case METRICS_FIELD_HISTOGRAM:
+            *v = metrics_extras_histograms(&c->extras);
+            break;
+        case METRICS_FIELD_START:
+            *v = metrics_extras_starts(&c->extras);
             break;
         case METRICS_FIELD_DATE:
             *v = metrics_days_vector(&c->days, c->us, c->row_count);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/hash.h"
 #include "store/metrics_registry_internal.h"
+#include "store/table_def.h"
 
 enum { LABEL_COLUMNS_DEFAULT = STORE_LABEL_COLUMNS_DEFAULT };
 
 static const Str reserved[] = {
     {"timestamp", 9}, {"metric_name", 11}, {"value", 5}, {"labels", 6},
-    {"series_id", 9}, {"histogram", 9},    {"date", 4},
+    {"series_id", 9}, {"histogram", 9},    {"date", 4},  {"start_timestamp", 15},
 };
 
 static char lower_of(char c)
@@ -86,6 +87,14 @@ static uint32_t column_locked(MetricsDirectory *d, Str label) REQUIRES(d->mu)
     return column;
 }
 
+// Whether the schema has a column of this name, whatever its case, that is of another type.
+static bool is_taken(const Schema *schema, Str name, ColumnType type)
+{
+    const size_t at = schema == NULL ? SIZE_MAX : schema_find_nocase(schema, name);
+    return at != SIZE_MAX &&
+           (schema->fields[at].type != type || !str_eq(schema->fields[at].name, name));
+}
+
 void metrics_directory_init(MetricsDirectory *d, uint32_t label_columns_max, const Schema *schema)
 {
     const uint32_t max = label_columns_max == 0 ? LABEL_COLUMNS_DEFAULT : label_columns_max;
@@ -101,6 +110,8 @@ void metrics_directory_init(MetricsDirectory *d, uint32_t label_columns_max, con
         }
     }
     d->max = max < METRICS_LABEL_COLUMNS_MAX ? max : METRICS_LABEL_COLUMNS_MAX;
+    d->no_histograms = is_taken(schema, STR(METRICS_HISTOGRAM), COLUMN_BINARY);
+    d->no_starts = is_taken(schema, STR(METRICS_START), COLUMN_TIMESTAMP);
     mutex_unlock(&d->mu);
 }
 

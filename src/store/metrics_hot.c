@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/metrics_hot_internal.h"
 
+#include "base/log.h"
 #include "base/rng.h"
+#include "store/table_def.h"
 
 enum { REGISTRY_KEEP_SERIES = 4096 }; // a registry of so few is never replaced
 
@@ -29,6 +31,10 @@ MetricsHot *metrics_hot_new(const MetricsHotOptions *options)
     hot->limits = options->limits;
     hot->log = options->log;
     metrics_directory_init(&hot->directory, options->label_columns_max, options->schema);
+    if (hot->directory.no_starts) {
+        log_warn("start timestamps are not kept: the table has another column of that name",
+                 LOG_STR("column", STR(METRICS_START)));
+    }
     mutex_init(&hot->scratch_mu);
     Rng rng = {.state = options->nonce};
     for (uint32_t i = 0; i < METRICS_SHARDS; i++) {
@@ -53,6 +59,7 @@ void metrics_scratch_free(MetricsScratch *s)
     mem_free(s->firsts);
     mem_free(s->timestamps);
     mem_free(s->values);
+    mem_free(s->extras);
     buf_deinit(&s->frame);
     buf_deinit(&s->canonical);
     arena_deinit(&s->labels);
@@ -200,6 +207,9 @@ void metrics_window_info(const MetricsWindow *w, MetricsWindowInfo *out)
         .min_ms = w->min_ms,
         .max_ms = w->max_ms,
         .size_bytes = w->size_bytes,
+        .histogram_count = w->histogram_count,
+        .start_count = w->start_count,
+        .record_bytes = w->records.used_bytes,
     };
     metrics_window_unlock(w, locked);
 }
@@ -229,16 +239,26 @@ void metrics_hot_figures(MetricsHot *hot, MetricsHotFigures *out)
 
 void metrics_hot_schema(MetricsHot *hot, Arena *arena, Schema *out, size_t *label_count)
 {
+    // Relaxed: who asks took the windows before, and with them the lock under which the rows came.
+    const MetricsDirectory *d = &hot->directory;
+    const bool has_histograms = atomic_load_explicit(&d->has_histograms, memory_order_relaxed);
+    const bool has_starts = atomic_load_explicit(&d->has_starts, memory_order_relaxed);
     const uint32_t count = metrics_directory_count(&hot->directory);
-    Field *fields = arena_new(arena, Field, count + 3);
+    Field *fields = arena_new(arena, Field, count + 5);
     size_t n = 0;
     fields[n++] = (Field){STR("timestamp"), COLUMN_TIMESTAMP, false};
     fields[n++] = (Field){STR("metric_name"), COLUMN_STRING, false};
-    fields[n++] = (Field){STR("value"), COLUMN_DOUBLE, false};
+    fields[n++] = (Field){STR("value"), COLUMN_DOUBLE, has_histograms};
     for (uint32_t i = METRICS_COLUMN_NAME + 1; i < count; i++) {
         fields[n++] = (Field){arena_str(arena, hot->directory.names[i]), COLUMN_STRING, true};
     }
     fields[n++] = (Field){STR("labels"), COLUMN_MAP, true};
+    if (has_histograms) {
+        fields[n++] = (Field){STR(METRICS_HISTOGRAM), COLUMN_BINARY, true};
+    }
+    if (has_starts) {
+        fields[n++] = (Field){STR(METRICS_START), COLUMN_TIMESTAMP, true};
+    }
     *out = (Schema){.fields = fields, .count = n};
     *label_count = count - 1;
 }

@@ -109,6 +109,10 @@ typedef struct MetricsWindowInfo {
     uint64_t late_series;    // with samples that came out of order
     int64_t min_ms, max_ms;  // timestamps; min > max when it is empty
     uint64_t size_bytes;     // of its own memory, without the registry
+    // Samples that were given a histogram, a start timestamp: upper bounds, and 0 when there are
+    // none.
+    uint64_t histogram_count, start_count;
+    uint64_t record_bytes; // of size_bytes: what such samples have beside time and value
 } MetricsWindowInfo;
 
 void metrics_window_info(const MetricsWindow *window, MetricsWindowInfo *out);
@@ -127,7 +131,8 @@ void metrics_hot_figures(MetricsHot *hot, MetricsHotFigures *out);
 uint64_t metrics_hot_bytes(const MetricsHot *hot); // size_bytes alone: a few atomic loads
 
 // The schema of `metrics` as it stands: timestamp, metric_name, value, the label columns in the
-// order in which they came up, labels. Grows at the end of the label columns (`label_count` of
-// them); lives in `arena`. Every label of a row appended before the call is in it or belongs to
-// `labels`.
+// order in which they came up, labels; then histogram and start_timestamp, each once a sample had
+// one. `value` is nullable once there is a histogram. Grows at the end of the label columns
+// (`label_count` of them); lives in `arena`. Every label of a row appended before the call is in it
+// or belongs to `labels`.
 void metrics_hot_schema(MetricsHot *hot, Arena *arena, Schema *out, size_t *label_count);

@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "store/metrics_window_internal.h"
 
+enum { METRICS_FRAME_EXTENDED = 0x80 }; // bit of a frame's first byte: it has extended samples
+#define METRICS_FRAME_START (UINT64_C(1) << 32) // in what stands for a value: a start follows
+
 // A series of a batch on its way to a shard.
 typedef struct MetricsItem {
     LabelsHash hash;
@@ -31,9 +34,10 @@ struct MetricsScratch {
     size_t deferred_count, deferred_cap;
     MetricsFirst *firsts; // hash table of `deferred`
     size_t first_count;   // slots, a power of two
-    int64_t *timestamps;  // of a series some of whose samples were rejected
+    int64_t *timestamps;  // of a series whose samples are not all plain or were not all kept
     double *values;
-    size_t timestamps_cap, values_cap;
+    MetricsExtra *extras;
+    size_t timestamps_cap, values_cap, extras_cap;
     Buf frame;
     Buf canonical;
     Arena labels;

@@ -36,6 +36,10 @@ typedef struct MetricsDirectory {
     uint32_t count;                   // mu: columns, metric_name included
     uint32_t max;
     Str names[METRICS_COLUMNS_MAX]; // label names, "__name__" first; immutable once below `count`
+    // Whether any sample had one: set under the lock of its shard before it can be seen.
+    atomic_bool has_histograms, has_starts;
+    // A column of another type has the name: such samples cannot be kept. Immutable.
+    bool no_histograms, no_starts;
 } MetricsDirectory;
 
 void metrics_directory_init(MetricsDirectory *d, uint32_t label_columns_max, const Schema *schema);

@@ -4,6 +4,7 @@
 // CRC, and are checked all the same.
 #include "codec/hash.h"
 #include "codec/varint.h"
+#include "store/metrics_extra_internal.h"
 #include "store/metrics_hot_internal.h"
 
 enum { FRAME_VERSION = 1, MAP_SLOTS_FIRST = 1024 };
@@ -60,6 +61,7 @@ typedef struct Replay {
     Arena labels;
     Buf canonical;
     MetricsReplay *figures;
+    bool extended; // the frame has extended samples
     int64_t before_ms;
     uint64_t number; // of the last entry's series
 } Replay;
@@ -95,6 +97,51 @@ static Status series_locked(Replay *r, Bytes wire, uint32_t *series, Err *err)
                : metrics_shard_add_locked(r->shard, hash, &labels, series, err);
 }
 
+// One sample as the frame has it.
+typedef struct ReplaySample {
+    int64_t ms;
+    double value;
+    MetricsExtra extra;
+} ReplaySample;
+
+static bool is_time(int64_t ms)
+{
+    return ms >= METRICS_TIMESTAMP_MIN_MS && ms <= METRICS_TIMESTAMP_MAX_MS;
+}
+
+static double double_of(uint64_t bits)
+{
+    double value = 0;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+// False when the bytes are not a sample.
+static bool read_sample(const Replay *r, Reader *in, ReplaySample *out)
+{
+    const uint64_t step = (uint64_t)varint_get_i64(in);
+    const uint64_t bits = reader_u64le(in);
+    *out = (ReplaySample){.ms = (int64_t)((uint64_t)r->before_ms + step),
+                          .value = double_of(bits),
+                          .extra.start_ms = INT64_MIN};
+    if (!r->extended || !metrics_slot_is_record(out->value)) {
+        return reader_ok(in) && is_time(out->ms);
+    }
+    const uint64_t blob_len = bits & UINT32_MAX;
+    bool good = (bits & ~(METRICS_RECORD_MARK | METRICS_FRAME_START | UINT32_MAX)) == 0 &&
+                blob_len <= HISTOGRAM_BLOB_BYTES_MAX;
+    if ((bits & METRICS_FRAME_START) != 0) {
+        out->extra.start_ms = (int64_t)((uint64_t)out->ms + (uint64_t)varint_get_i64(in));
+        good = good && is_time(out->extra.start_ms);
+    }
+    if (good && blob_len != 0) {
+        out->extra.histogram = reader_bytes(in, blob_len);
+    } else {
+        out->value = double_of(reader_u64le(in));
+    }
+    return good && reader_ok(in) && is_time(out->ms);
+}
+
 // `count` samples of `series`, which may be METRICS_SERIES_NONE: then they are only counted.
 static Status samples_locked(Replay *r, Reader *in, uint32_t series, uint64_t count, Err *err)
     REQUIRES(r->shard->mu)
@@ -105,24 +152,21 @@ static Status samples_locked(Replay *r, Reader *in, uint32_t series, uint64_t co
     }
     MetricsEntry *e = series == METRICS_SERIES_NONE ? NULL : metrics_window_entry_put(w, series);
     for (uint64_t i = 0; i < count; i++) {
-        const uint64_t step = (uint64_t)varint_get_i64(in);
-        const uint64_t bits = reader_u64le(in);
-        const int64_t ms = (int64_t)((uint64_t)r->before_ms + step);
-        if (!reader_ok(in) || ms < METRICS_TIMESTAMP_MIN_MS || ms > METRICS_TIMESTAMP_MAX_MS) {
+        ReplaySample sample;
+        if (!read_sample(r, in, &sample)) {
             return err_set(err, ERR_CORRUPT, "a sample is cut short or has no valid time");
         }
-        r->before_ms = ms;
+        r->before_ms = sample.ms;
         if (e == NULL) {
             r->figures->samples_unknown++;
             continue;
         }
-        double value = 0;
-        memcpy(&value, &bits, sizeof(value));
+        const double value = metrics_window_slot(w, e, sample.value, &sample.extra);
         const uint64_t overwritten = w->overwritten_count;
-        metrics_window_append(w, series, e, ms, value);
+        metrics_window_append(w, series, e, sample.ms, value);
         w->row_count += 1 - (w->overwritten_count - overwritten);
-        w->min_ms = ms < w->min_ms ? ms : w->min_ms;
-        w->max_ms = ms > w->max_ms ? ms : w->max_ms;
+        w->min_ms = sample.ms < w->min_ms ? sample.ms : w->min_ms;
+        w->max_ms = sample.ms > w->max_ms ? sample.ms : w->max_ms;
         r->figures->samples++;
     }
     return OK;
@@ -156,9 +200,10 @@ static Status frame_locked(Replay *r, Bytes payload, Err *err) REQUIRES(r->shard
     Reader in = reader_of(payload);
     const Bytes version = reader_bytes(&in, 1);
     const uint64_t window_id = reader_u64le(&in);
-    if (!reader_ok(&in) || version.ptr[0] != FRAME_VERSION) {
+    if (!reader_ok(&in) || (version.ptr[0] & ~METRICS_FRAME_EXTENDED) != FRAME_VERSION) {
         return err_set(err, ERR_CORRUPT, "not a frame of version %d", FRAME_VERSION);
     }
+    r->extended = (version.ptr[0] & METRICS_FRAME_EXTENDED) != 0;
     if (!r->shard->replay.used || r->shard->replay.window_id != window_id) {
         metrics_replay_clear(&r->shard->replay);
         r->shard->replay.used = true;

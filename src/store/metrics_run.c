@@ -337,6 +337,28 @@ uint64_t metrics_run_row_estimate(const MetricsRun *run)
     return run->row_count;
 }
 
+bool metrics_run_has_histograms(const MetricsRun *run)
+{
+    bool any = false;
+    for (size_t i = 0; i < run->window_count; i++) {
+        MetricsWindowInfo info;
+        metrics_window_info(run->windows[i].window, &info);
+        any = any || info.histogram_count != 0;
+    }
+    return any;
+}
+
+bool metrics_run_has_starts(const MetricsRun *run)
+{
+    bool any = false;
+    for (size_t i = 0; i < run->window_count; i++) {
+        MetricsWindowInfo info;
+        metrics_window_info(run->windows[i].window, &info);
+        any = any || info.start_count != 0;
+    }
+    return any;
+}
+
 const size_t *metrics_run_order(const MetricsRun *run, size_t *count)
 {
     *count = run->order_count;

@@ -19,6 +19,9 @@
 
 enum {
     METRICS_RUN_ROWS_MAX = 1 << 20, // of one batch: a Parquet row group
+    // Bytes of histograms after which a batch ends: who writes it out holds a copy of them, and a
+    // page of a file has to hold those of its rows.
+    METRICS_RUN_BLOB_BYTES = 64 << 20,
 };
 
 typedef struct MetricsRun MetricsRun;
@@ -30,8 +33,8 @@ typedef struct MetricsRunOptions {
     // run was opened, or more.
     MetricsWindow *const *windows;
     size_t window_count;
-    // What batches look like: `timestamp`, `metric_name`, `value`, `labels`, `date` and label
-    // columns (STRING), any of them, in any order. Labels that have no column here are in
+    // What batches look like: `timestamp`, `metric_name`, `value`, `labels`, `date`, `histogram`,
+    // `start_timestamp` and label columns (STRING), any of them, in any order. Labels that have no column here are in
     // `labels`. Borrowed until metrics_run_close().
     const Schema *schema;
     // Label columns (indexes in the schema) in sort order; the others follow, fewest values first.
@@ -50,6 +53,10 @@ void metrics_run_close(MetricsRun *run); // after its cursors; accepts NULL
 
 uint64_t metrics_run_series_count(const MetricsRun *run);
 uint64_t metrics_run_row_estimate(const MetricsRun *run); // upper bound
+
+// Whether some sample may have a histogram (then some have no value), or a start timestamp.
+bool metrics_run_has_histograms(const MetricsRun *run);
+bool metrics_run_has_starts(const MetricsRun *run);
 
 // The sort order of the batches: indexes of schema columns, metric_name first, timestamp not
 // included.

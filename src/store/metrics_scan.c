@@ -5,12 +5,14 @@
 // pieces of the buffers as batches.
 #include "store/metrics_scan.h"
 
+#include "store/metrics_extra_internal.h"
 #include "store/metrics_select_internal.h"
 #include "store/metrics_vectors_internal.h"
 
 enum {
-    LOCK_SERIES = 32,    // series copied under one lock
-    DICT_FULL_SHARE = 4, // a dictionary is copied whole when the series may use a quarter of it
+    LOCK_SERIES = 32,       // series copied under one lock
+    BLOBS_BYTES = 16 << 20, // of the histograms of one batch
+    DICT_FULL_SHARE = 4,    // a dictionary is copied whole when the series may use a quarter of it
 };
 
 // A dictionary as a vector, made when a worker first needs it.
@@ -48,10 +50,12 @@ struct MetricsScanWorker {
     uint32_t ends[METRICS_SCAN_SLICE_SERIES];
     uint32_t series_count, series_pos;
     uint32_t row_pos; // rows before it were handed out
+    bool extended;    // some values are records
     Vector *vectors;
     MetricsRuns *runs; // by column of the batches
     MetricsMaps maps;
     MetricsDays days;
+    MetricsExtras extras;
 };
 
 // --- opening -------------------------------------------------------------------------------------
@@ -234,6 +238,7 @@ void metrics_scan_worker_free(MetricsScanWorker *w)
     mem_free(w->vectors);
     metrics_maps_deinit(&w->maps);
     metrics_days_deinit(&w->days);
+    metrics_extras_deinit(&w->extras);
     mem_free(w->us);
     mem_free(w->values);
     mem_free(w);
@@ -280,6 +285,7 @@ static void copy_series(MetricsScanWorker *w)
         const bool skip = e->tail == 0 || e->last_ms * 1000 < scan->min_us;
         raw[i] = skip ? 0 : metrics_window_samples(window, e);
         late[i] = (e->flags & METRICS_ENTRY_LATE) != 0;
+        w->extended = w->extended || (e->flags & METRICS_ENTRY_EXTENDED) != 0;
         w->us = mem_grow(w->us, &w->us_cap, at + raw[i] + 1, sizeof(*w->us));
         w->values = mem_grow(w->values, &w->values_cap, at + raw[i] + 1, sizeof(*w->values));
         if (raw[i] != 0) {
@@ -315,6 +321,7 @@ static bool fill(MetricsScanWorker *w)
     w->series_count = 0;
     w->series_pos = 0;
     w->row_pos = 0;
+    w->extended = false;
     while (w->series_count == 0 || w->ends[w->series_count - 1] < METRICS_SCAN_ROWS_MAX) {
         if (w->slice_pos == w->slice_end) {
             if (w->series_count != 0) {
@@ -391,18 +398,23 @@ static void label_vector(MetricsScanWorker *w, size_t i, uint32_t row_count)
 
 static void batch_vectors(MetricsScanWorker *w, uint32_t row_count)
 {
-    const Vector flat = {.form = VECTOR_FLAT, .row_count = row_count};
+    metrics_extras_resolve(&w->extras, w->values + w->row_pos, row_count, w->extended);
     for (size_t i = 0; i < w->scan->schema.count; i++) {
         switch (w->scan->layout.kinds[w->scan->columns[i]]) {
         case METRICS_FIELD_TIMESTAMP:
-            w->vectors[i] = flat;
-            w->vectors[i].type = COLUMN_TIMESTAMP;
-            w->vectors[i].data = w->us + w->row_pos;
+            w->vectors[i] = (Vector){.type = COLUMN_TIMESTAMP,
+                                     .form = VECTOR_FLAT,
+                                     .row_count = row_count,
+                                     .data = w->us + w->row_pos};
             break;
         case METRICS_FIELD_VALUE:
-            w->vectors[i] = flat;
-            w->vectors[i].type = COLUMN_DOUBLE;
-            w->vectors[i].data = w->values + w->row_pos;
+            w->vectors[i] = metrics_extras_values(&w->extras);
+            break;
+        case METRICS_FIELD_HISTOGRAM:
+            w->vectors[i] = metrics_extras_histograms(&w->extras);
+            break;
+        case METRICS_FIELD_START:
+            w->vectors[i] = metrics_extras_starts(&w->extras);
             break;
         case METRICS_FIELD_DATE:
             w->vectors[i] = metrics_days_vector(&w->days, w->us + w->row_pos, row_count);
@@ -429,6 +441,11 @@ Status metrics_scan_next(MetricsScanWorker *w, Batch *out, Err *err)
     }
     const uint32_t left = w->ends[w->series_count - 1] - w->row_pos;
     out->row_count = left < METRICS_SCAN_ROWS_MAX ? left : METRICS_SCAN_ROWS_MAX;
+    if (w->extended) {
+        uint64_t bytes = 0;
+        out->row_count =
+            metrics_slots_fit(w->values + w->row_pos, out->row_count, BLOBS_BYTES, &bytes);
+    }
     if (w->scan->has_map) {
         out->row_count = collect_maps(w, out->row_count);
     }

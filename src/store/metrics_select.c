@@ -16,16 +16,20 @@ static Status field_kind(const Field *field, MetricsFieldKind *kind, Err *err)
         Str name;
         ColumnType type;
         MetricsFieldKind kind;
+        bool or_label; // labels had columns of this name before it was reserved
     } known[] = {
-        {{"timestamp", 9}, COLUMN_TIMESTAMP, METRICS_FIELD_TIMESTAMP},
-        {{"value", 5}, COLUMN_DOUBLE, METRICS_FIELD_VALUE},
-        {{"date", 4}, COLUMN_DATE, METRICS_FIELD_DATE},
-        {{"labels", 6}, COLUMN_MAP, METRICS_FIELD_LABELS},
+        {{"timestamp", 9}, COLUMN_TIMESTAMP, METRICS_FIELD_TIMESTAMP, false},
+        {{"value", 5}, COLUMN_DOUBLE, METRICS_FIELD_VALUE, false},
+        {{"date", 4}, COLUMN_DATE, METRICS_FIELD_DATE, false},
+        {{"labels", 6}, COLUMN_MAP, METRICS_FIELD_LABELS, false},
+        {{"histogram", 9}, COLUMN_BINARY, METRICS_FIELD_HISTOGRAM, false},
+        {{"start_timestamp", 15}, COLUMN_TIMESTAMP, METRICS_FIELD_START, true},
     };
     ColumnType want = COLUMN_STRING;
     *kind = METRICS_FIELD_LABEL;
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (str_eq(known[i].name, field->name)) {
+        const bool is_label = known[i].or_label && field->type == COLUMN_STRING;
+        if (str_eq(known[i].name, field->name) && !is_label) {
             *kind = known[i].kind;
             want = known[i].type;
         }

@@ -13,6 +13,8 @@ typedef enum MetricsFieldKind {
     METRICS_FIELD_DATE,
     METRICS_FIELD_LABEL,  // metric_name and the label columns
     METRICS_FIELD_LABELS, // the map of the others
+    METRICS_FIELD_HISTOGRAM,
+    METRICS_FIELD_START,
 } MetricsFieldKind;
 
 typedef struct MetricsLayout {

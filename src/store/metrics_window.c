@@ -37,6 +37,7 @@ void metrics_window_unref(MetricsWindow *w)
         mem_free(w->slabs[i]);
     }
     mem_free(w->slabs);
+    arena_deinit(&w->records);
     metrics_array_deinit(&w->entries);
     metrics_memory_sub(w->registry->memory, w->size_bytes);
     metrics_registry_unref(w->registry);

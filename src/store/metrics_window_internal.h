@@ -5,7 +5,8 @@
 // A window has an entry of 16 bytes for each series of its registry and, for those with samples, a
 // chain of chunks from the newest to the oldest. Chunks come from slabs that the window owns, so
 // dropping a window is a few frees. A chunk keeps timestamps as 32-bit distances from its first,
-// so a sample costs 12 bytes; one that is further away starts a chunk of its own.
+// so a sample costs 12 bytes; one that is further away starts a chunk of its own. What stands for
+// the value of a sample that is more than a float: metrics_extra_internal.h.
 //
 //   chunk, `cap` samples, 16-byte aligned (a chunk of 4 is one cache line)
 //     0   uint32_t prev      the chunk before, 0: none
@@ -27,9 +28,10 @@ enum {
     METRICS_CHUNK_SAMPLES_MIN = 4,
     METRICS_CHUNK_SAMPLES_MAX = 128,
     // Flags of an entry.
-    METRICS_ENTRY_LOGGED = 1,  // the WAL frames of this window have the series' labels
-    METRICS_ENTRY_LATE = 2,    // samples are not in order, or not unique
-    METRICS_ENTRY_OVERLAP = 4, // a sample may rewrite one of an older window or file
+    METRICS_ENTRY_LOGGED = 1,   // the WAL frames of this window have the series' labels
+    METRICS_ENTRY_LATE = 2,     // samples are not in order, or not unique
+    METRICS_ENTRY_OVERLAP = 4,  // a sample may rewrite one of an older window or file
+    METRICS_ENTRY_EXTENDED = 8, // some values are addresses of records
 };
 
 typedef struct MetricsEntry {
@@ -58,6 +60,8 @@ struct MetricsWindow {
     int64_t min_ms, max_ms;
     uint64_t first_sequence, last_sequence;
     uint64_t size_bytes;
+    Arena records;                         // of extended samples
+    uint64_t histogram_count, start_count; // records made with a histogram, with a start
 };
 
 typedef struct MetricsReplayMap { // series by the numbers that the frames of one old window use

@@ -18,8 +18,11 @@ static void add_hot_columns(Snapshot *s)
     memcpy(fields, logged->fields, logged->count * sizeof(*fields));
     size_t count = logged->count;
     for (size_t i = 0; i < hot.count; i++) {
-        if (schema_find(logged, hot.fields[i].name) == SIZE_MAX) {
+        const size_t at = schema_find(logged, hot.fields[i].name);
+        if (at == SIZE_MAX) {
             fields[count++] = hot.fields[i];
+        } else {
+            fields[at].nullable = fields[at].nullable || hot.fields[i].nullable;
         }
     }
     s->schema = (Schema){.fields = fields, .count = count};

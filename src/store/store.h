@@ -83,6 +83,7 @@ typedef struct MetricsBatch {
 
 typedef struct MetricsResult {
     uint64_t samples_written, samples_rejected, series_rejected;
+    uint64_t histograms_written; // of samples_written
     Err first_rejection; // ERR_INVALID, and which series; status OK when nothing was rejected
 } MetricsResult;
 

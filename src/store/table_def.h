@@ -12,6 +12,10 @@
 // The partition column of every table, computed from the time column; it is not in the files.
 #define TABLE_DATE_COLUMN "date"
 #define TABLE_METRICS "metrics"
+// Columns of `metrics` that come with the first sample that needs them: the blob of a native
+// histogram (BINARY; such a row has no value), and the start timestamp of a counter (TIMESTAMP).
+#define METRICS_HISTOGRAM "histogram"
+#define METRICS_START "start_timestamp"
 
 enum {
     TABLE_NUMBER_METRICS = 0, // of WAL frames; typed tables count from 1

@@ -53,6 +53,9 @@ static void machine_start(Machine *m, Test *t)
     m->model = model_new();
     m->doubt = model_new();
     m->batch = sample_batch_new();
+    if (below(m, 2) == 0) { // some machines only ever see floats
+        sample_batch_extend(m->batch);
+    }
     m->options = (StoreOptions){.os = os_sim_os(m->sim),
                                 .dir = STR("data"),
                                 .manual = true,

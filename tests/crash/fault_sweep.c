@@ -39,6 +39,7 @@ static Status write_some(Sweep *s, Store *store, int n, Err *err)
 {
     SampleBatch *batch = sample_batch_new();
     MetricsResult result;
+    sample_batch_extend(batch);
     for (int i = 0; i < n; i++) {
         const char pod[2] = {(char)('a' + i % 5), 0};
         const Label labels[] = {{STR("__name__"), STR("up")}, {STR("pod"), {pod, 1}}};

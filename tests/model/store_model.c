@@ -2,6 +2,7 @@
 #include "tests/model/store_model.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/strmap.h"
 
 #include <stdlib.h>
@@ -99,6 +100,50 @@ const ModelSample *model_samples(Model *m)
     return m->sorted;
 }
 
+// --- kinds ---------------------------------------------------------------------------------------
+
+SampleKind sample_kind(uint64_t value)
+{
+    Rng rng = {.state = value};
+    const uint64_t kind = rng_next(&rng) % 6;
+    return kind < 3 ? SAMPLE_FLOAT : (SampleKind)(kind - 2);
+}
+
+static bool has_start(SampleKind kind)
+{
+    return kind == SAMPLE_FLOAT_START || kind == SAMPLE_HISTOGRAM_START;
+}
+
+static bool is_histogram(SampleKind kind)
+{
+    return kind == SAMPLE_HISTOGRAM || kind == SAMPLE_HISTOGRAM_START;
+}
+
+static int64_t start_of(int64_t timestamp_ms, uint64_t value)
+{
+    return timestamp_ms - (int64_t)(value % 100000) * 997;
+}
+
+// Bytes that stand for a histogram: the value, then more that follow from it.
+static Bytes blob_of(uint64_t value, Arena *arena)
+{
+    Rng rng = {.state = ~value};
+    const size_t len = 8 + rng_next(&rng) % 100 * (rng_next(&rng) % 8 == 0 ? 20 : 1);
+    uint8_t *blob = arena_new(arena, uint8_t, len);
+    for (size_t i = 0; i < len; i++) {
+        blob[i] = (uint8_t)rng_next(&rng);
+    }
+    memcpy(blob, &value, sizeof(value));
+    return (Bytes){blob, len};
+}
+
+static MetricsExtra extra_of(int64_t timestamp_ms, uint64_t value, Arena *arena)
+{
+    const SampleKind kind = sample_kind(value);
+    return (MetricsExtra){.histogram = is_histogram(kind) ? blob_of(value, arena) : (Bytes){0},
+                          .start_ms = has_start(kind) ? start_of(timestamp_ms, value) : INT64_MIN};
+}
+
 // --- writing -------------------------------------------------------------------------------------
 
 typedef struct BatchSample {
@@ -111,6 +156,7 @@ struct SampleBatch {
     Arena arena;
     BatchSample *samples;
     size_t count, cap;
+    bool extended;
 };
 
 SampleBatch *sample_batch_new(void)
@@ -181,6 +227,11 @@ void sample_batch_add(SampleBatch *b, const Label *labels, size_t count, int64_t
     buf_deinit(&wire);
 }
 
+void sample_batch_extend(SampleBatch *b)
+{
+    b->extended = true;
+}
+
 size_t sample_batch_count(const SampleBatch *b)
 {
     return b->count;
@@ -193,10 +244,12 @@ Status sample_batch_write(SampleBatch *b, Store *store, MetricsResult *result, E
     MetricsSeries *series = arena_new(&arena, MetricsSeries, b->count);
     int64_t *timestamps = arena_new(&arena, int64_t, b->count);
     double *values = arena_new(&arena, double, b->count);
+    MetricsExtra *extras = arena_new(&arena, MetricsExtra, b->count);
     size_t series_count = 0;
     for (size_t i = 0; i < b->count; i++) {
         timestamps[i] = b->samples[i].timestamp_ms;
         memcpy(&values[i], &b->samples[i].value, sizeof(values[i]));
+        extras[i] = extra_of(timestamps[i], b->samples[i].value, &arena);
         const Str wire = b->samples[i].wire;
         if (i > 0 && str_eq(wire, b->samples[i - 1].wire)) {
             series[series_count - 1].sample_count++;
@@ -209,7 +262,8 @@ Status sample_batch_write(SampleBatch *b, Store *store, MetricsResult *result, E
     const MetricsBatch batch = {.series = series,
                                 .series_count = series_count,
                                 .timestamps_ms = timestamps,
-                                .values = values};
+                                .values = values,
+                                .extras = b->extended ? extras : NULL};
     const Status st = store_write_metrics(store, &batch, result, err);
     arena_deinit(&arena);
     return st;
@@ -229,6 +283,8 @@ typedef struct SampleList {
     Arena *arena;
     ModelSample *samples;
     size_t count, cap;
+    bool any_extended; // some row is more than a float
+    bool any_reduced;  // some row is less than its value says: right when all are floats
 } SampleList;
 
 static size_t add_map_labels(const Vector *flat, uint32_t at, Label *labels)
@@ -245,40 +301,84 @@ static size_t add_map_labels(const Vector *flat, uint32_t at, Label *labels)
     return n;
 }
 
+// One row as it was read.
+typedef struct Row {
+    Label labels[2 * LABELS_COUNT_MAX];
+    size_t label_count;
+    ModelSample sample;
+    int64_t date;
+    bool has_value, has_start;
+    int64_t start_ms;
+    Bytes histogram;
+} Row;
+
+static int64_t ms_at(const Vector *flat, uint32_t at)
+{
+    const int64_t us = ((const int64_t *)flat->data)[at];
+    ASSERT(us % 1000 == 0);
+    return us / 1000;
+}
+
+static void read_column(Row *r, Str name, const Vector *flat, uint32_t at)
+{
+    if (str_eq(name, STR("timestamp"))) {
+        r->sample.timestamp_ms = ms_at(flat, at);
+    } else if (str_eq(name, STR("value"))) {
+        memcpy(&r->sample.value, (const double *)flat->data + at, sizeof(r->sample.value));
+        r->has_value = true;
+    } else if (str_eq(name, STR("start_timestamp"))) {
+        r->start_ms = ms_at(flat, at);
+        r->has_start = true;
+    } else if (str_eq(name, STR("histogram"))) {
+        const Str blob = vector_flat_str(flat, at);
+        r->histogram = (Bytes){(const uint8_t *)blob.ptr, blob.len};
+        ASSERT(blob.len >= sizeof(r->sample.value));
+        memcpy(&r->sample.value, blob.ptr, sizeof(r->sample.value));
+    } else if (str_eq(name, STR("date"))) {
+        r->date = ((const int32_t *)flat->data)[at];
+    } else if (str_eq(name, STR("labels"))) {
+        r->label_count += add_map_labels(flat, at, &r->labels[r->label_count]);
+    } else {
+        r->labels[r->label_count++] =
+            (Label){.name = str_eq(name, STR("metric_name")) ? STR("__name__") : name,
+                    .value = vector_flat_str(flat, at)};
+    }
+}
+
+// A row has what its value says: neither less nor more, and not what belongs to another.
+static void check_row(const Row *r, SampleList *list)
+{
+    const int64_t ms = r->sample.timestamp_ms;
+    const SampleKind kind = sample_kind(r->sample.value);
+    ASSERT(r->date == (ms - ((ms % 86400000) + 86400000) % 86400000) / 86400000);
+    ASSERT(r->has_value == (r->histogram.len == 0));
+    ASSERT(r->histogram.len == 0 || is_histogram(kind));
+    ASSERT(!r->has_start || has_start(kind));
+    if (r->histogram.len != 0) {
+        const Bytes want = blob_of(r->sample.value, list->arena);
+        ASSERT(want.len == r->histogram.len && memcmp(want.ptr, r->histogram.ptr, want.len) == 0);
+    }
+    ASSERT(!r->has_start || r->start_ms == start_of(ms, r->sample.value));
+    list->any_extended = list->any_extended || r->has_start || r->histogram.len != 0;
+    list->any_reduced = list->any_reduced || r->has_start != has_start(kind) ||
+                        (r->histogram.len != 0) != is_histogram(kind);
+    ASSERT(!list->any_extended || !list->any_reduced);
+}
+
 static void add_row(SampleList *list, const Batch *batch, uint32_t row)
 {
-    Label labels[2 * LABELS_COUNT_MAX];
-    size_t n = 0;
-    ModelSample sample = {0};
-    int64_t date = INT64_MIN;
-    const Vector *flat;
-    uint32_t at;
+    Row r = {.date = INT64_MIN};
     for (size_t i = 0; i < batch->schema->count; i++) {
-        const Str name = batch->schema->fields[i].name;
-        if (!vector_locate(&batch->columns[i], row, &flat, &at)) {
-            continue;
-        }
-        if (str_eq(name, STR("timestamp"))) {
-            const int64_t us = ((const int64_t *)flat->data)[at];
-            ASSERT(us % 1000 == 0);
-            sample.timestamp_ms = us / 1000;
-        } else if (str_eq(name, STR("value"))) {
-            memcpy(&sample.value, (const double *)flat->data + at, sizeof(sample.value));
-        } else if (str_eq(name, STR("date"))) {
-            date = ((const int32_t *)flat->data)[at];
-        } else if (str_eq(name, STR("labels"))) {
-            n += add_map_labels(flat, at, &labels[n]);
-        } else {
-            labels[n++] = (Label){.name = str_eq(name, STR("metric_name")) ? STR("__name__") : name,
-                                  .value = vector_flat_str(flat, at)};
+        const Vector *flat;
+        uint32_t at;
+        if (vector_locate(&batch->columns[i], row, &flat, &at)) {
+            read_column(&r, batch->schema->fields[i].name, flat, at);
         }
     }
-    const int64_t day =
-        (sample.timestamp_ms - ((sample.timestamp_ms % 86400000) + 86400000) % 86400000) / 86400000;
-    ASSERT(date == day);
-    sample.series = series_text(labels, n, list->arena);
+    check_row(&r, list);
+    r.sample.series = series_text(r.labels, r.label_count, list->arena);
     list->samples = mem_grow(list->samples, &list->cap, list->count + 1, sizeof(*list->samples));
-    list->samples[list->count++] = sample;
+    list->samples[list->count++] = r.sample;
 }
 
 static Status read_scan(Scan *scan, SampleList *list, Err *err)

@@ -2,7 +2,8 @@
 //
 // For tests of the store: writing samples from text, reading a whole table back as text, and the
 // naive version of `metrics` to compare with: one value per (series, timestamp), the last one
-// written.
+// written. Which samples are histograms, or have a start timestamp, and what is in these, follows
+// from the value, so that the naive version need not know; reading checks it.
 #pragma once
 
 #include "store/scan.h"
@@ -27,6 +28,15 @@ size_t model_count(const Model *model);
 const ModelSample *model_samples(Model *model);
 const uint64_t *model_get(const Model *model, Str series, int64_t timestamp_ms); // NULL: none
 
+typedef enum SampleKind {
+    SAMPLE_FLOAT,
+    SAMPLE_FLOAT_START,
+    SAMPLE_HISTOGRAM,
+    SAMPLE_HISTOGRAM_START,
+} SampleKind;
+
+SampleKind sample_kind(uint64_t value); // half of all values are plain floats
+
 // --- writing -------------------------------------------------------------------------------------
 
 // Collects samples into one MetricsBatch. Samples of one series need not come together.
@@ -39,6 +49,8 @@ void sample_batch_clear(SampleBatch *batch);
 void sample_batch_add(SampleBatch *batch, const Label *labels, size_t count, int64_t timestamp_ms,
                       uint64_t value);
 size_t sample_batch_count(const SampleBatch *batch);
+// From now on samples are written as what sample_kind() says, instead of as floats.
+void sample_batch_extend(SampleBatch *batch);
 Status sample_batch_write(SampleBatch *batch, Store *store, MetricsResult *result, Err *err);
 // Puts all samples into the model, in order.
 void sample_batch_apply(const SampleBatch *batch, Model *model);

@@ -3,7 +3,7 @@
 // Random writes, flushes, reopenings and scans of `metrics` against the naive model. Small on
 // purpose: few series, few columns, few rows, so that every rare case comes up often: labels
 // without a column, names that differ in case, samples written again before and after flushes, days
-// of late data, NaN.
+// of late data, NaN, histograms and floats in one series.
 #include "os/sim.h"
 
 #include "tests/model/store_model.h"
@@ -19,6 +19,7 @@ typedef struct World {
     SampleBatch *batch;
     StoreOptions options;
     int64_t now_ms;
+    bool extended;
 } World;
 
 static uint64_t below(World *w, uint64_t n)
@@ -43,6 +44,10 @@ static void world_start(World *w, Test *t)
                                 .dir = STR("data"),
                                 .manual = true,
                                 .label_columns_max = 1 + (uint32_t)below(w, 6)};
+    w->extended = below(w, 3) != 0;
+    if (w->extended) {
+        sample_batch_extend(w->batch);
+    }
     world_open(w);
 }
 
@@ -95,6 +100,8 @@ static uint64_t random_value(World *w)
                                    UINT64_C(0x7ff0000000000000),
                                    UINT64_C(0xfff0000000000000),
                                    UINT64_C(0x8000000000000000),
+                                   UINT64_C(0xfffc000000000000), // looks like a record's address
+                                   UINT64_C(0xfffcffffffffffff),
                                    1};
     const double plain = (double)(int64_t)below(w, 20) - 5.0;
     uint64_t bits;
@@ -145,6 +152,7 @@ typedef struct Wanted {
     Str job;                // empty: absent
     bool has_value;
     double value_max;
+    bool extended; // samples are of all kinds
 } Wanted;
 
 static bool keep_wanted(const void *ctx, const ModelSample *s)
@@ -160,7 +168,8 @@ static bool keep_wanted(const void *ctx, const ModelSample *s)
     if (want->has_value) {
         double v;
         memcpy(&v, &s->value, sizeof(v));
-        if (v > want->value_max) {
+        const SampleKind kind = want->extended ? sample_kind(s->value) : SAMPLE_FLOAT;
+        if (v > want->value_max || kind == SAMPLE_HISTOGRAM || kind == SAMPLE_HISTOGRAM_START) {
             return false; // NaN stays
         }
     }
@@ -189,7 +198,8 @@ static void world_scan(World *w)
     size_t n = 0;
     static const Str metrics[] = {{"", 0}, {"up", 2}, {"x", 1}};
     static const Str jobs[] = {{"", 0}, {"api", 3}, {"db", 2}};
-    Wanted want = {.metric = metrics[below(w, ARRAY_LEN(metrics))],
+    Wanted want = {.extended = w->extended,
+                   .metric = metrics[below(w, ARRAY_LEN(metrics))],
                    .job = jobs[below(w, ARRAY_LEN(jobs))]};
     want.min_ms = w->now_ms - (int64_t)below(w, 3 * (uint64_t)DAY_MS);
     want.max_ms = want.min_ms + (int64_t)below(w, 3 * (uint64_t)DAY_MS);
