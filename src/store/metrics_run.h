@@ -34,8 +34,8 @@ typedef struct MetricsRunOptions {
     MetricsWindow *const *windows;
     size_t window_count;
     // What batches look like: `timestamp`, `metric_name`, `value`, `labels`, `date`, `histogram`,
-    // `start_timestamp` and label columns (STRING), any of them, in any order. Labels that have no column here are in
-    // `labels`. Borrowed until metrics_run_close().
+    // `start_timestamp` and label columns (STRING), any of them, in any order. Labels that have no
+    // column here are in `labels`. Borrowed until metrics_run_close().
     const Schema *schema;
     // Label columns (indexes in the schema) in sort order; the others follow, fewest values first.
     const size_t *sort_columns;
