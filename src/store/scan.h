@@ -15,6 +15,7 @@
 #pragma once
 
 #include "column/vector.h"
+#include "series/labels.h"
 
 typedef struct Store Store;
 typedef struct Snapshot Snapshot;
@@ -27,6 +28,7 @@ void snapshot_close(Snapshot *snapshot); // accepts NULL; any thread
 const Schema *snapshot_schema(const Snapshot *snapshot);
 // An upper bound of the rows, for planners.
 uint64_t snapshot_row_estimate(const Snapshot *snapshot);
+LabelsKey snapshot_labels_key(const Snapshot *snapshot); // of the data folder
 
 typedef enum ScanTestKind {
     SCAN_TEST_IN,
@@ -58,6 +60,10 @@ typedef struct ScanOptions {
     // Switches, for tests and EXPLAIN; all off by default.
     bool no_file_pruning, no_row_group_pruning, no_page_pruning, no_bloom, no_row_filter;
     bool no_hot, no_cold;
+    // Of `metrics`: where files have no column for a label, it may be in `labels` (it got its
+    // column later). Tests on label columns leave out no row of such files, unless the map is
+    // empty.
+    bool labels_anywhere;
 } ScanOptions;
 
 typedef struct ScanStats {

@@ -22,7 +22,8 @@ struct FileReading {
     Arena arena;               // of the whole row group
     FileColumnSource *sources; // one per column of scan->needed, up to column_count
     size_t column_count; // needed columns that are read: with the identity when rows may be old
-    ParquetTest *tests;
+    ScanFilter filter;   // the tests that say something about this file
+    ParquetTest *tests;  // those of them that the reader can prune with
     size_t test_count;
 
     ParquetScan *scan;
@@ -88,22 +89,46 @@ static ParquetTest parquet_test(const ScanTest *test, size_t field, Arena *arena
                          .max = parquet_value(&test->max)};
 }
 
-// Tests the reader can prune with: those on columns that the file has in the table's own type.
-// False when a test cannot be met at all, because the file does not have the column.
+// Whether no row of the row group has a label in `labels`.
+static bool map_is_empty(const FileReading *r)
+{
+    const ParquetReader *parquet = reader_cache_parquet(r->file->reader);
+    size_t field_count;
+    const ParquetField *fields = parquet_reader_fields(parquet, &field_count);
+    for (size_t i = 0; i < field_count; i++) {
+        if (str_eq(fields[i].field.name, table_metrics_schema()->fields[METRICS_LABELS].name)) {
+            const ParquetRowGroup *group = &parquet_reader_meta(parquet)->row_groups[r->group];
+            const ParquetColumnChunk *keys = &group->columns[fields[i].first_leaf];
+            return keys->statistics.has_null_count &&
+                   keys->statistics.null_count == keys->value_count;
+        }
+    }
+    return true;
+}
+
+// The tests that say something about rows of this file, and those of them that the reader can
+// prune with: those on columns that the file has in the table's own type. False when a test cannot
+// be met at all, because the file does not have the column.
 static bool find_tests(const Scan *scan, const ScanFilter *filter, FileReading *r)
 {
+    FilterTest *tests = arena_new(&r->arena, FilterTest, filter->count);
+    r->filter = (ScanFilter){.tests = tests};
     r->tests = arena_new(&r->arena, ParquetTest, filter->count);
     for (size_t i = 0; i < filter->count; i++) {
         const FilterTest *test = &filter->tests[i];
         const FileColumnSource *source = &r->sources[scan_needed_at(scan, test->test.column)];
         const Str name = scan->snapshot->schema.fields[test->test.column].name;
-        if (source->field == SIZE_MAX) {
-            const bool is_date = str_eq(name, STR(TABLE_DATE_COLUMN));
-            if (!is_date && test->test.kind != SCAN_TEST_IS_NULL &&
-                !scan->options.no_row_group_pruning) {
+        const bool missing = source->field == SIZE_MAX && !str_eq(name, STR(TABLE_DATE_COLUMN));
+        if (missing && scan->options.labels_anywhere && test->test.column != METRICS_NAME &&
+            !map_is_empty(r)) {
+            continue;
+        }
+        tests[r->filter.count++] = *test;
+        if (missing) {
+            if (test->test.kind != SCAN_TEST_IS_NULL && !scan->options.no_row_group_pruning) {
                 return false;
             }
-        } else if (source->type == test->type) {
+        } else if (source->field != SIZE_MAX && source->type == test->type) {
             r->tests[r->test_count++] = parquet_test(&test->test, source->field, &r->arena);
         }
     }
@@ -144,10 +169,10 @@ static Status in_file(const ScanFile *file, Err *err)
 // --- passes --------------------------------------------------------------------------------------
 
 // Whether the needed column is looked at by a test.
-static bool is_tested(const Scan *scan, const ScanFilter *filter, size_t i)
+static bool is_tested(const Scan *scan, const FileReading *r, size_t i)
 {
-    for (size_t k = 0; k < filter->count; k++) {
-        if (filter->tests[k].test.column == scan->needed[i]) {
+    for (size_t k = 0; k < r->filter.count; k++) {
+        if (r->filter.tests[k].test.column == scan->needed[i]) {
             return true;
         }
     }
@@ -156,15 +181,14 @@ static bool is_tested(const Scan *scan, const ScanFilter *filter, size_t i)
 
 typedef enum ReadingPass { PASS_ALL, PASS_TESTED } ReadingPass;
 
-static Status open_pass(const Scan *scan, const ScanFilter *filter, FileReading *r,
-                        ReadingPass pass, Err *err)
+static Status open_pass(const Scan *scan, FileReading *r, ReadingPass pass, Err *err)
 {
     size_t *fields = arena_new(&r->arena, size_t, r->column_count);
     r->field_of = arena_new(&r->arena, size_t, r->column_count);
     r->options.field_count = 0;
     for (size_t i = 0; i < r->column_count; i++) {
         r->field_of[i] = SIZE_MAX;
-        if (r->sources[i].field != SIZE_MAX && (pass == PASS_ALL || is_tested(scan, filter, i))) {
+        if (r->sources[i].field != SIZE_MAX && (pass == PASS_ALL || is_tested(scan, r, i))) {
             r->field_of[i] = r->options.field_count;
             fields[r->options.field_count++] = r->sources[i].field;
         }
@@ -254,7 +278,7 @@ static Status find_rows(ScanWorker *w, FileReading *r, Err *err)
     Status st = OK;
     arena_init(&batch_arena, 0);
     r->selected = arena_new(&r->arena, uint64_t, selection_words(r->group_rows));
-    TRY_OUT(open_pass(scan, &scan->filter, r, PASS_TESTED, err));
+    TRY_OUT(open_pass(scan, r, PASS_TESTED, err));
     for (;;) {
         Batch batch;
         uint64_t first_row;
@@ -264,14 +288,14 @@ static Status find_rows(ScanWorker *w, FileReading *r, Err *err)
             break;
         }
         for (size_t i = 0; i < r->column_count; i++) {
-            if (is_tested(scan, &scan->filter, i)) {
+            if (is_tested(scan, r, i)) {
                 TRY_OUT(column_vector(scan, r, i, &batch, &batch_arena, err));
             }
         }
         uint64_t *selection = arena_new(&batch_arena, uint64_t, selection_words(batch.row_count));
         gather_selection_fill(selection, batch.row_count);
         const ScanRows rows = {.columns = r->columns, .row_count = batch.row_count};
-        scan_test_rows(scan, &scan->filter, w->caches, &rows, &batch_arena, selection);
+        scan_test_rows(scan, &r->filter, w->caches, &rows, &batch_arena, selection);
         put_bits(r->selected, first_row - r->group_first, selection, batch.row_count);
     }
     count_pass(w->scan, r, true);
@@ -287,12 +311,12 @@ out:
 static bool pays_to_pass_twice(const ScanWorker *w, const FileReading *r)
 {
     const Scan *scan = w->scan;
-    if (scan->filter.count == 0 || scan->options.no_row_filter ||
+    if (r->filter.count == 0 || scan->options.no_row_filter ||
         w->late_rows_percent > LATE_PERCENT_MAX) {
         return false;
     }
     for (size_t i = 0; i < r->column_count; i++) {
-        if (r->sources[i].field != SIZE_MAX && !is_tested(scan, &scan->filter, i)) {
+        if (r->sources[i].field != SIZE_MAX && !is_tested(scan, r, i)) {
             return true;
         }
     }
@@ -422,7 +446,7 @@ static Status begin(ScanWorker *w, ScanFile *file, uint32_t group, FileReading *
             goto out;
         }
     }
-    TRY_OUT(open_pass(scan, &scan->filter, r, PASS_ALL, err));
+    TRY_OUT(open_pass(scan, r, PASS_ALL, err));
     *out = r;
     r = NULL;
 out:
@@ -495,7 +519,7 @@ static Status next_batch(ScanWorker *w, FileReading *r, Batch *out, Err *err)
         } else {
             gather_selection_fill(selection, batch.row_count);
             if (!scan->options.no_row_filter) {
-                scan_test_rows(scan, &scan->filter, w->caches, &rows, &w->arena, selection);
+                scan_test_rows(scan, &r->filter, w->caches, &rows, &w->arena, selection);
             }
         }
         if (r->file->dedup) {
@@ -535,7 +559,7 @@ static Status add_keys(Scan *scan, FileReading *r, FilterCache *caches, Err *err
         const ScanRows rows = {.columns = r->columns, .row_count = batch.row_count};
         uint64_t *selection = arena_new(&arena, uint64_t, selection_words(batch.row_count));
         gather_selection_fill(selection, batch.row_count);
-        scan_test_rows(scan, &scan->last_filter, caches, &rows, &arena, selection);
+        scan_test_rows(scan, &r->filter, caches, &rows, &arena, selection);
         TRY_OUT(scan_last_add(scan, r->columns, batch.row_count, r->file->rank, selection, &arena,
                               err));
     }
@@ -553,7 +577,7 @@ static Status group_keys(Scan *scan, ScanFile *file, uint32_t group, Err *err)
     find_sources(scan, reader_cache_parquet(file->reader), r);
     if (find_tests(scan, &scan->last_filter, r)) {
         set_parquet_options(scan, r);
-        TRY_OUT(open_pass(scan, &scan->last_filter, r, PASS_ALL, err));
+        TRY_OUT(open_pass(scan, r, PASS_ALL, err));
         TRY_OUT(add_keys(scan, r, caches, err));
     }
 out:

@@ -70,6 +70,11 @@ const Schema *snapshot_schema(const Snapshot *s)
     return &s->schema;
 }
 
+LabelsKey snapshot_labels_key(const Snapshot *s)
+{
+    return s->store->meta.labels_key;
+}
+
 uint64_t snapshot_row_estimate(const Snapshot *s)
 {
     uint64_t rows = s->version->row_count;
