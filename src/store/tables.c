@@ -204,6 +204,26 @@ void store_publish_table(Store *store, Table *table)
     atomic_store_explicit(&store->table_count, count + 1, memory_order_release);
 }
 
+// There is a log that is not open: its creation failed half-way. Then the table is there after all:
+// ERR_EXISTS.
+static Status adopt_locked(Store *store, Str name, Str dir, Err *err) REQUIRES(store->tables_mu)
+{
+    DeltaLog *delta;
+    Table *table;
+    TRY(delta_open(store->os, dir, &delta, err));
+    TRY(table_new(store, name, delta, &table, err));
+    for (size_t i = 0; i < store_table_count(store); i++) {
+        if (store->tables[i]->number == table->number) {
+            table_free(table);
+            return err_set(err, ERR_CORRUPT,
+                           "tables '" STR_FMT "' and '" STR_FMT "' have the same number",
+                           STR_ARG(name), STR_ARG(store->tables[i]->name));
+        }
+    }
+    store_publish_table(store, table);
+    return err_set(err, ERR_EXISTS, "table '" STR_FMT "' exists already", STR_ARG(name));
+}
+
 Status store_add_table_locked(Store *store, const TableDef *def, Table **out, Err *err)
 {
     Status st = OK;
@@ -221,14 +241,19 @@ Status store_add_table_locked(Store *store, const TableDef *def, Table **out, Er
         st = err_set(err, ERR_LIMIT, "there are %d tables already", STORE_TABLES_MAX);
         goto out;
     }
-    const uint32_t number = is_metrics ? TABLE_NUMBER_METRICS : store->table_number_max + 1;
+    // Used up even when it fails: the log may be there all the same, and its number with it.
+    const uint32_t number = is_metrics ? TABLE_NUMBER_METRICS : ++store->table_number_max;
     const Schema schema =
         is_metrics ? *table_metrics_schema() : table_def_delta_schema(def, &arena);
     DeltaCreate create = {.schema = &schema, .partition_columns = &partition, .partition_count = 1};
     create.config = table_def_properties(def, number, &arena, &create.config_count);
     const Str dir = store_path(&arena, store->tenant_dir, def->name);
     TRY_OUT(os_mkdir_all(store->os, dir, err));
-    TRY_OUT(delta_create(store->os, dir, &create, &delta, err));
+    st = delta_create(store->os, dir, &create, &delta, err);
+    if (st == ERR_EXISTS) {
+        st = adopt_locked(store, def->name, dir, err);
+    }
+    TRY_OUT(st);
     TRY_OUT(table_new(store, def->name, delta, out, err));
     store_publish_table(store, *out);
 out:

@@ -6,9 +6,9 @@
 // and from then on it stays.
 //
 // CRASH_CUTS=n runs n cuts instead of the default; TEST_SEED repeats a run.
-#include "base/mem.h"
 #include "os/sim.h"
 
+#include "tests/crash/crash_rows.h"
 #include "tests/model/store_model.h"
 
 #include <stdlib.h>
@@ -18,8 +18,6 @@ enum { CUTS_DEFAULT = 2000, CUTS_PER_MACHINE = 12 };
 #define DAY_MS INT64_C(86400000)
 #define START_MS (20000 * DAY_MS + 86000000)
 
-typedef enum RowState { ROW_ACKED, ROW_DOUBTED, ROW_GONE } RowState;
-
 typedef struct Machine {
     Test *t;
     OsSim *sim;
@@ -27,8 +25,7 @@ typedef struct Machine {
     Model *model; // what is acknowledged
     Model *doubt; // samples of writes that failed since the last reading
     SampleBatch *batch;
-    RowState *rows; // of the table "events", by id
-    size_t row_count, rows_cap;
+    CrashRows rows;
     int64_t now_ms;
     uint64_t cuts;
     StoreOptions options;
@@ -106,48 +103,6 @@ static void settle(Machine *m)
     m->doubt = model_new();
 }
 
-// Rows have no key by which a second copy could be told from the first, so each must be there
-// exactly once.
-static void settle_rows(Machine *m)
-{
-    Test *t = m->t;
-    Err err;
-    Snapshot *snapshot;
-    Scan *scan;
-    ScanWorker *worker;
-    uint8_t *seen = arena_new(&t->arena, uint8_t, m->row_count + 1);
-    if (snapshot_open(m->store, STR("events"), &snapshot, &err) == OK) {
-        const size_t id = schema_find(snapshot_schema(snapshot), STR("id"));
-        CHECK_OK(
-            scan_open(snapshot, &(ScanOptions){.columns = &id, .column_count = 1}, &scan, &err));
-        CHECK_OK(scan_worker_open(scan, &worker, &err));
-        Batch batch;
-        do {
-            CHECK_OK(scan_worker_next(worker, &batch, &err));
-            for (uint32_t row = 0; row < batch.row_count; row++) {
-                const Vector *flat;
-                uint32_t at;
-                CHECK(vector_locate(&batch.columns[0], row, &flat, &at));
-                const int64_t i = ((const int64_t *)flat->data)[at];
-                CHECK(i >= 0 && i < (int64_t)m->row_count && seen[i] < 2);
-                seen[i]++;
-            }
-        } while (batch.row_count > 0);
-        scan_worker_close(worker);
-        scan_close(scan);
-        snapshot_close(snapshot);
-    }
-    for (size_t i = 0; i < m->row_count; i++) {
-        if (seen[i] > 1 || (seen[i] == 0 && m->rows[i] == ROW_ACKED) ||
-            (seen[i] == 1 && m->rows[i] == ROW_GONE)) {
-            test_fail(t, __FILE__, __LINE__,
-                      "after %" PRIu64 " cuts: row %zu is there %u times, state %d", m->cuts, i,
-                      seen[i], (int)m->rows[i]);
-        }
-        m->rows[i] = seen[i] == 1 ? ROW_ACKED : ROW_GONE;
-    }
-}
-
 // --- operations ----------------------------------------------------------------------------------
 
 static void write_some(Machine *m)
@@ -176,35 +131,6 @@ static void write_some(Machine *m)
     sample_batch_apply(m->batch, m->doubt);
 }
 
-static void write_rows(Machine *m)
-{
-    Err err;
-    static const Field fields[] = {
-        {.name = {"timestamp", 9}, .type = COLUMN_TIMESTAMP},
-        {.name = {"id", 2}, .type = COLUMN_INT64},
-        {.name = {"extra", 5}, .type = COLUMN_INT64}}; // a column that comes later
-    int64_t times[16];
-    int64_t ids[16];
-    const uint32_t count = 1 + (uint32_t)below(m, ARRAY_LEN(ids));
-    for (uint32_t i = 0; i < count; i++) {
-        m->now_ms += (int64_t)below(m, 60000);
-        times[i] = m->now_ms * 1000;
-        ids[i] = (int64_t)m->row_count + i;
-    }
-    Vector columns[3];
-    for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-        columns[i] =
-            (Vector){.type = fields[i].type, .row_count = count, .data = i == 0 ? times : ids};
-    }
-    const Schema schema = {.fields = fields, .count = m->row_count > 100 ? 3 : 2};
-    const Batch batch = {.schema = &schema, .columns = columns, .row_count = count};
-    const Status st = store_write_rows(m->store, STR("events"), &batch, &err);
-    m->rows = mem_grow(m->rows, &m->rows_cap, m->row_count + count, sizeof(*m->rows));
-    for (uint32_t i = 0; i < count; i++) {
-        m->rows[m->row_count++] = st == OK ? ROW_ACKED : ROW_DOUBTED;
-    }
-}
-
 static void run_until_cut(Machine *m)
 {
     Err err; // after the cut everything fails, and that is fine
@@ -229,7 +155,7 @@ static void run_until_cut(Machine *m)
         case 2:
         case 3:
         case 4:
-            write_rows(m);
+            crash_rows_write(&m->rows, m->store, m->t, &m->now_ms);
             break;
         default:
             write_some(m);
@@ -272,14 +198,14 @@ static uint64_t machine_run(Machine *m)
         m->cuts++;
         reopen(m);
         settle(m);
-        settle_rows(m);
+        crash_rows_settle(&m->rows, m->store, t, m->cuts);
         arena_reset(&t->arena);
     }
     CHECK_OK(store_close(m->store, true, &err));
     sample_batch_free(m->batch);
     model_free(m->model);
     model_free(m->doubt);
-    mem_free(m->rows);
+    crash_rows_deinit(&m->rows);
     os_sim_free(m->sim);
     return m->cuts;
 }

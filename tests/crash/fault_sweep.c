@@ -6,6 +6,7 @@
 #include "os/fault.h"
 #include "os/sim.h"
 
+#include "tests/crash/crash_rows.h"
 #include "tests/model/store_model.h"
 
 #include <errno.h>
@@ -18,8 +19,9 @@ typedef struct Sweep {
     OsSim *sim;
     OsFault *fault;
     Model *acked;
-    Model
-        *doubt; // written without an answer; the value is part of the series' name, so all are kept
+    // Written without an answer. The value is part of the series' name, so all of them are kept.
+    Model *doubt;
+    CrashRows rows;
     uint64_t last_value; // values ascend, so the later write of two is known
     StoreOptions options;
     int64_t now_ms;
@@ -72,8 +74,10 @@ static void live(Sweep *s)
         ModelSample *got;
         size_t count;
         (void)write_some(s, store, 10, &err);
+        crash_rows_write(&s->rows, store, s->t, &s->now_ms);
         (void)store_flush(store, STR(""), &err);
         (void)write_some(s, store, 5, &err);
+        crash_rows_write(&s->rows, store, s->t, &s->now_ms);
         (void)read_samples(store, NULL, &s->t->arena, &got, &count, &err);
     }
     (void)store_close(store, true, &err);
@@ -107,6 +111,7 @@ static void check(Sweep *s, uint64_t call)
         test_fail(t, __FILE__, __LINE__, "call %" PRIu64 ": %zu of %zu acknowledged samples", call,
                   found, model_count(s->acked));
     }
+    crash_rows_settle(&s->rows, store, t, call);
     // And it works again.
     CHECK_OK(write_some(s, store, 5, &err));
     CHECK_OK(store_close(store, true, &err));
@@ -128,6 +133,7 @@ static bool run_once(Test *t, OsFaultPlan plan)
     check(&s, plan.fail_at);
     os_fault_free(s.fault);
     os_sim_free(s.sim);
+    crash_rows_deinit(&s.rows);
     model_free(s.acked);
     model_free(s.doubt);
     arena_reset(&t->arena);
