@@ -134,8 +134,7 @@ void scan_close(Scan *scan)
     for (size_t i = 0; i < scan->file_count; i++) {
         reader_cache_release(scan->snapshot->store->readers, scan->files[i].reader);
     }
-    dedup_free(scan->last);
-    metrics_run_close(scan->run);
+    scan_last_close(scan);
     mutex_deinit(&scan->mu);
     arena_deinit(&scan->dictionaries);
     arena_deinit(&scan->arena);
@@ -180,6 +179,14 @@ void scan_add_stats(Scan *scan, const ScanStats *more)
 void scan_cancel(Scan *scan)
 {
     atomic_store_explicit(&scan->cancelled, true, memory_order_relaxed);
+}
+
+Status scan_check_cancelled(const Scan *scan, Err *err)
+{
+    if (atomic_load_explicit(&scan->cancelled, memory_order_relaxed)) {
+        return err_set(err, ERR_CANCELLED, "the scan was cancelled");
+    }
+    return OK;
 }
 
 // --- workers -------------------------------------------------------------------------------------
@@ -373,9 +380,8 @@ static Status next_from_files(ScanWorker *w, Batch *out, Err *err)
 
 static Status next_batch(ScanWorker *w, Batch *out, Err *err)
 {
-    if (atomic_load_explicit(&w->scan->cancelled, memory_order_relaxed)) {
-        return err_set(err, ERR_CANCELLED, "the scan was cancelled");
-    }
+    TRY(scan_check_cancelled(w->scan, err));
+    TRY(scan_last_collect(w->scan, err));
     TRY(scan_hot_batch(w, out, err));
     if (out->row_count > 0) {
         scan_add_stats(w->scan,

@@ -283,6 +283,7 @@ static Status find_rows(ScanWorker *w, FileReading *r, Err *err)
         Batch batch;
         uint64_t first_row;
         arena_reset(&batch_arena);
+        TRY_OUT(scan_check_cancelled(scan, err));
         TRY_OUT(parquet_scan_next(r->scan, &batch, &first_row, err));
         if (batch.row_count == 0) {
             break;
@@ -507,6 +508,7 @@ static Status next_batch(ScanWorker *w, FileReading *r, Batch *out, Err *err)
         Batch batch;
         uint64_t first_row;
         arena_reset(&w->arena);
+        TRY(scan_check_cancelled(scan, err));
         TRY(parquet_scan_next(r->scan, &batch, &first_row, err));
         if (batch.row_count == 0) {
             return OK;
@@ -551,6 +553,7 @@ static Status add_keys(Scan *scan, FileReading *r, FilterCache *caches, Err *err
         Batch batch;
         uint64_t first_row;
         arena_reset(&arena);
+        TRY_OUT(scan_check_cancelled(scan, err));
         TRY_OUT(parquet_scan_next(r->scan, &batch, &first_row, err));
         if (batch.row_count == 0) {
             break;

@@ -53,6 +53,8 @@ typedef struct ScanFile {
     bool done; // all groups were taken and read
 } ScanFile;
 
+typedef struct ScanLast ScanLast; // scan_last.c
+
 typedef enum ScanHotKind { SCAN_HOT_WINDOW, SCAN_HOT_RUN, SCAN_HOT_ROWS } ScanHotKind;
 
 // A source of hot rows; workers come by one after another until it has no more.
@@ -95,6 +97,7 @@ struct Scan {
 
     // Only when samples were written twice somewhere in the range; see scan_last.c.
     Dedup *last;
+    ScanLast *last_plan;
     ScanFilter last_filter; // the tests on what a series is known by, and on the time
     uint32_t hot_rank;      // greater than that of any file
     size_t time_at;         // place of the timestamp in `needed`
@@ -103,6 +106,7 @@ struct Scan {
 
 // False when it is certain that no row of the file meets the test.
 bool scan_file_may_match(const Scan *scan, const DataFile *file, const FilterTest *test);
+Status scan_check_cancelled(const Scan *scan, Err *err); // ERR_CANCELLED
 void scan_need(Scan *scan, size_t column); // adds it to scan->needed when it is not there
 
 // The index in scan->needed of a column of the schema; SIZE_MAX when it is not read.
@@ -182,8 +186,11 @@ void scan_hot_worker_close(ScanWorker *worker);
 
 // --- scan_last.c
 
-// Decides whether the scan has to look for newer copies, and collects their keys.
+// Decides whether the scan has to look for newer copies.
 Status scan_last_open(Scan *scan, Err *err);
+void scan_last_close(Scan *scan);
+// Collects their keys, once for all workers, before any of them reads. May take long.
+Status scan_last_collect(Scan *scan, Err *err);
 // Adds the keys of the chosen rows; `columns` as below.
 Status scan_last_add(Scan *scan, const Vector *columns, uint32_t row_count, uint32_t rank,
                      const uint64_t *selection, Arena *scratch, Err *err);

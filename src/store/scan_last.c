@@ -21,13 +21,16 @@ typedef struct Part {
     bool marked;
 } Part;
 
-typedef struct LastPlan {
+struct ScanLast {
     Scan *scan;
-    Arena arena;
-    Part *parts; // by rank
+    Part *parts; // by rank; in the scan's arena
     size_t count;
     bool hot_marked;
-} LastPlan;
+    Mutex mu;       // held while the keys are collected
+    bool collected; // mu
+    Status failed;  // mu
+    Err failure;    // mu
+};
 
 static bool is_identity(const Scan *scan, size_t column)
 {
@@ -69,11 +72,11 @@ static int compare_parts(const void *a, const void *b)
 }
 
 // All files that may hold wanted series, whether or not their values are wanted.
-static void list_files(LastPlan *plan)
+static void list_files(ScanLast *plan)
 {
     const Scan *scan = plan->scan;
     const TableVersion *version = scan->snapshot->version;
-    plan->parts = arena_new(&plan->arena, Part, version->file_count + 1);
+    plan->parts = arena_new(&plan->scan->arena, Part, version->file_count + 1);
     for (size_t i = 0; i < version->file_count && !scan->options.no_cold; i++) {
         DataFile *file = version->files[i];
         if (file->stats.row_count != 0 && part_may_match(scan, file)) {
@@ -93,7 +96,7 @@ static void list_files(LastPlan *plan)
     plan->scan->hot_rank = rank + 1;
 }
 
-static void add_hot(LastPlan *plan)
+static void add_hot(ScanLast *plan)
 {
     const Scan *scan = plan->scan;
     const HotWindows *hot = &scan->snapshot->hot;
@@ -120,7 +123,7 @@ static bool parts_meet(const Part *a, const Part *b)
 
 // Whether `part` may hold newer copies of samples that some other part holds. Files of the same
 // flush do not share samples, but files whose order is not known may.
-static bool has_older(const LastPlan *plan, const Part *part)
+static bool has_older(const ScanLast *plan, const Part *part)
 {
     for (size_t i = 0; i < plan->count; i++) {
         const Part *other = &plan->parts[i];
@@ -132,7 +135,7 @@ static bool has_older(const LastPlan *plan, const Part *part)
 }
 
 // Marks the scan's files whose rows may have newer copies in one of the marked parts.
-static void mark_files(LastPlan *plan)
+static void mark_files(ScanLast *plan)
 {
     Scan *scan = plan->scan;
     for (size_t i = 0; i < plan->count; i++) {
@@ -193,6 +196,7 @@ static Status add_hot_keys(Scan *scan, Err *err)
     for (;;) {
         Batch batch;
         arena_reset(&arena);
+        TRY_OUT(scan_check_cancelled(scan, err));
         TRY_OUT(metrics_cursor_next(cursor, &batch, err));
         if (batch.row_count == 0) {
             break;
@@ -212,10 +216,9 @@ out:
     return st;
 }
 
-static Status collect_keys(LastPlan *plan, Err *err)
+static Status collect_keys(ScanLast *plan, Err *err)
 {
     Scan *scan = plan->scan;
-    scan->last = dedup_new(&scan->snapshot->store->budget);
     for (size_t i = 0; i < plan->count; i++) {
         Part *part = &plan->parts[i];
         if (!part->marked) {
@@ -230,14 +233,34 @@ static Status collect_keys(LastPlan *plan, Err *err)
     return OK;
 }
 
+Status scan_last_collect(Scan *scan, Err *err)
+{
+    ScanLast *plan = scan->last_plan;
+    if (plan == NULL) {
+        return OK;
+    }
+    mutex_lock(&plan->mu);
+    if (!plan->collected) {
+        plan->collected = true;
+        plan->failed = collect_keys(plan, err);
+        if (plan->failed != OK) {
+            plan->failure = *err;
+        }
+    }
+    const Status st = plan->failed;
+    if (st != OK) {
+        *err = plan->failure;
+    }
+    mutex_unlock(&plan->mu);
+    return st;
+}
+
 Status scan_last_open(Scan *scan, Err *err)
 {
-    Status st = OK;
     if (scan->snapshot->table->metrics == NULL) {
         return OK; // rows of typed tables have no identity
     }
-    LastPlan plan = {.scan = scan};
-    arena_init(&plan.arena, 0);
+    ScanLast plan = {.scan = scan};
     choose_tests(scan);
     list_files(&plan);
     add_hot(&plan);
@@ -251,14 +274,25 @@ Status scan_last_open(Scan *scan, Err *err)
         mark_files(&plan);
     }
     if (plan.hot_marked) { // there may be duplicates among the windows, too
-        TRY_OUT(open_run(scan, err));
+        TRY(open_run(scan, err));
     }
     if (any) {
-        TRY_OUT(collect_keys(&plan, err));
+        scan->last = dedup_new(&scan->snapshot->store->budget);
+        scan->last_plan = mem_new(ScanLast, 1);
+        *scan->last_plan = plan;
+        mutex_init(&scan->last_plan->mu);
     }
-out:
-    arena_deinit(&plan.arena);
-    return st;
+    return OK;
+}
+
+void scan_last_close(Scan *scan)
+{
+    if (scan->last_plan != NULL) {
+        mutex_deinit(&scan->last_plan->mu);
+        mem_free(scan->last_plan);
+    }
+    dedup_free(scan->last);
+    metrics_run_close(scan->run);
 }
 
 // --- rows ----------------------------------------------------------------------------------------
