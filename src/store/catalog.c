@@ -76,13 +76,10 @@ static Str join_path(Arena *arena, Str dir, Str name)
 
 static DataFile *data_file_new(Str dir, const DeltaFile *from, const Schema *schema)
 {
-    // Ids only tell files apart, so no other memory depends on their order.
-    static atomic_uint_fast64_t last_id;
     OwnedFile *owner = mem_new(OwnedFile, 1);
     arena_init(&owner->arena, 0);
     atomic_init(&owner->refs, 1);
     DataFile *file = &owner->file;
-    file->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     file->log_path = arena_str(&owner->arena, from->path);
     file->path = join_path(&owner->arena, dir, from->path);
     file->size_bytes = from->size_bytes;

@@ -10,7 +10,6 @@
 #include "store/file_stats.h"
 
 typedef struct DataFile {
-    uint64_t id;  // of this object, never used twice in a process
     Str path;     // from the folder of the process
     Str log_path; // as the log names it
     uint64_t size_bytes;

@@ -109,6 +109,21 @@ static void take_covered_locked(Table *table, const int64_t covered[WAL_SHARDS],
     table->sealed = kept;
 }
 
+// Samples up to the newest one of other writers' files may be rewrites of theirs.
+static void note_foreign_files(Table *table, const TableVersion *next)
+{
+    int64_t newest_us = INT64_MIN;
+    for (size_t i = 0; table->metrics != NULL && i < next->file_count; i++) {
+        int64_t min_us;
+        int64_t max_us;
+        catalog_file_times(next->files[i], METRICS_TIMESTAMP, &min_us, &max_us);
+        newest_us = !next->files[i]->tags.present && max_us > newest_us ? max_us : newest_us;
+    }
+    if (newest_us != INT64_MIN) {
+        metrics_hot_raise_floor(table->metrics, newest_us / 1000);
+    }
+}
+
 void table_publish(Table *table, DeltaState *state)
 {
     Arena scratch;
@@ -120,6 +135,7 @@ void table_publish(Table *table, DeltaState *state)
     }
     arena_deinit(&scratch);
     TableVersion *next = table_version_new(table->dir, state, table->version);
+    note_foreign_files(table, next);
     mutex_lock(&table->mu);
     TableVersion *old = table->version;
     table->version = next;

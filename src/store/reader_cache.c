@@ -2,6 +2,7 @@
 #include "store/reader_cache.h"
 
 #include "base/mem.h"
+#include "codec/hash.h"
 #include "os/thread.h"
 
 enum { BUCKETS = 1024 };
@@ -19,7 +20,7 @@ struct CachedReader {
 struct ReaderCache {
     ReaderCacheOptions options;
     Mutex mu;
-    CachedReader *buckets[BUCKETS]; // mu: by id of the file
+    CachedReader *buckets[BUCKETS]; // mu: by address of the file
     CachedReader *newest, *oldest;  // mu: readers without users
     size_t file_count;              // mu: all that are open
     uint64_t size_bytes;            // mu: of all that are open
@@ -62,10 +63,16 @@ void reader_cache_free(ReaderCache *cache)
     mem_free(cache);
 }
 
-static CachedReader *find_locked(ReaderCache *cache, uint64_t id) REQUIRES(cache->mu)
+// A cached reader holds a reference to its file, so no other file can have the address meanwhile.
+static CachedReader **bucket_of(ReaderCache *cache, const DataFile *file)
 {
-    CachedReader *r = cache->buckets[id % BUCKETS];
-    while (r != NULL && r->file->id != id) {
+    return &cache->buckets[hash_u64((uintptr_t)file) % BUCKETS];
+}
+
+static CachedReader *find_locked(ReaderCache *cache, const DataFile *file) REQUIRES(cache->mu)
+{
+    CachedReader *r = *bucket_of(cache, file);
+    while (r != NULL && r->file != file) {
         r = r->chain;
     }
     return r;
@@ -86,9 +93,9 @@ static void idle_push_locked(ReaderCache *cache, CachedReader *r) REQUIRES(cache
     cache->newest = r;
 }
 
-static CachedReader *use_locked(ReaderCache *cache, uint64_t id) REQUIRES(cache->mu)
+static CachedReader *use_locked(ReaderCache *cache, const DataFile *file) REQUIRES(cache->mu)
 {
-    CachedReader *r = find_locked(cache, id);
+    CachedReader *r = find_locked(cache, file);
     if (r != NULL && r->users++ == 0) {
         idle_remove_locked(cache, r);
     }
@@ -104,7 +111,7 @@ static CachedReader *evict_locked(ReaderCache *cache) REQUIRES(cache->mu)
         return NULL;
     }
     idle_remove_locked(cache, r);
-    CachedReader **at = &cache->buckets[r->file->id % BUCKETS];
+    CachedReader **at = bucket_of(cache, r->file);
     while (*at != r) {
         at = &(*at)->chain;
     }
@@ -152,7 +159,7 @@ out:
 Status reader_cache_get(ReaderCache *cache, DataFile *file, CachedReader **out, Err *err)
 {
     mutex_lock(&cache->mu);
-    *out = use_locked(cache, file->id);
+    *out = use_locked(cache, file);
     mutex_unlock(&cache->mu);
     if (*out != NULL) {
         return OK;
@@ -160,9 +167,9 @@ Status reader_cache_get(ReaderCache *cache, DataFile *file, CachedReader **out, 
     CachedReader *opened = NULL;
     TRY(reader_open(cache, file, &opened, err));
     mutex_lock(&cache->mu);
-    *out = use_locked(cache, file->id);
+    *out = use_locked(cache, file);
     if (*out == NULL) { // else another thread was quicker, and ours is not needed
-        CachedReader **bucket = &cache->buckets[file->id % BUCKETS];
+        CachedReader **bucket = bucket_of(cache, file);
         opened->chain = *bucket;
         opened->users = 1;
         *bucket = opened;
