@@ -113,3 +113,36 @@ TEST(background, memory_stays_within_its_limit_at_any_cardinality)
 #endif
     CHECK_OK(store_close(store, true, &err));
 }
+
+// Several threads apply the frames; shards keep their order, so the last write of each sample
+// stays.
+TEST(background, recovery_in_threads)
+{
+    Err err;
+    Store *store;
+    StoreRecovery recovery;
+    MetricsResult result;
+    Model *model = model_new();
+    SampleBatch *batch = sample_batch_new();
+    const StoreOptions options = {.os = os_posix(), .dir = test_dir(t), .durability = WAL_INTERVAL};
+    CHECK_OK(store_open(&options, &store, NULL, &err));
+    for (uint64_t value = 0; value < 60000;) {
+        sample_batch_clear(batch);
+        for (int i = 0; i < 1000; i++, value++) {
+            const char pod[2] = {(char)('a' + test_random(t) % 26), 0};
+            const Label labels[] = {{STR("__name__"), STR("up")}, {STR("pod"), {pod, 1}}};
+            // Few timestamps, so that most samples are written several times.
+            sample_batch_add(batch, labels, 2, START_MS + (int64_t)(test_random(t) % 500), value);
+        }
+        CHECK_OK(sample_batch_write(batch, store, &result, &err));
+        sample_batch_apply(batch, model);
+    }
+    CHECK_OK(store_close(store, false, &err));
+    CHECK_OK(store_open(&options, &store, &recovery, &err));
+    CHECK_EQ(recovery.rows_replayed, 60000);
+    CHECK_EQ(recovery.rows_lost, 0);
+    CHECK_MODEL(store, model, NULL);
+    CHECK_OK(store_close(store, true, &err));
+    sample_batch_free(batch);
+    model_free(model);
+}

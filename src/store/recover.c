@@ -6,6 +6,7 @@
 // else can be wrong.
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/replay.h"
 #include "store/store_internal.h"
 
 typedef struct TableCover {
@@ -14,6 +15,7 @@ typedef struct TableCover {
 
 typedef struct Recovery {
     Store *store;
+    Replay *replay;
     TableCover *covers; // by slot of the table
     StoreRecovery report;
     size_t last_slot; // of the table of the frame before
@@ -129,31 +131,16 @@ static size_t find_slot(Recovery *r, uint32_t number)
     return SIZE_MAX;
 }
 
-static Status replay_metrics(Recovery *r, Table *table, const WalFrame *frame, Err *err)
-{
-    MetricsReplay replay = {0};
-    const Status st = metrics_hot_replay(table->metrics, frame->shard, frame->sequence,
-                                         frame->payload, &replay, err);
-    r->report.rows_replayed += replay.samples;
-    r->report.rows_lost += replay.samples_unknown;
-    return st;
-}
-
-static Status replay_rows(Recovery *r, Table *table, const WalFrame *frame, Err *err)
-{
-    uint64_t row_count = 0;
-    const Status st =
-        rows_hot_replay(table->rows, frame->sequence, frame->payload, &row_count, err);
-    r->report.rows_replayed += row_count;
-    return st;
-}
-
 static Status apply_frame(void *ctx, const WalFrame *frame, Err *err)
 {
     Recovery *r = ctx;
     Store *store = r->store;
     if (frame->table > store->table_number_max) {
         store->table_number_max = frame->table; // a number is not used again, whatever became of it
+    }
+    if (frame->shard >= WAL_SHARDS) {
+        return err_set(err, ERR_CORRUPT, "frame %" PRIu64 " is of shard %u", frame->sequence,
+                       (unsigned)frame->shard);
     }
     const size_t slot = find_slot(r, frame->table);
     if (slot == SIZE_MAX) {
@@ -164,20 +151,8 @@ static Status apply_frame(void *ctx, const WalFrame *frame, Err *err)
         return OK;
     }
     Table *table = store->tables[slot];
-    Status st;
-    if (frame->kind == STORE_FRAME_METRICS && table->metrics != NULL) {
-        st = replay_metrics(r, table, frame, err);
-    } else if (frame->kind == STORE_FRAME_ROWS && table->rows != NULL) {
-        st = replay_rows(r, table, frame, err);
-    } else {
-        st = err_set(err, ERR_UNSUPPORTED, "a frame of kind %u", (unsigned)frame->kind);
-    }
-    if (st != OK) {
-        return err_prefix(err, "frame %" PRIu64 " of table '" STR_FMT "': ", frame->sequence,
-                          STR_ARG(table->name));
-    }
     atomic_store_explicit(&table->oldest_ns, os_mono_ns(store->os), memory_order_relaxed);
-    return OK;
+    return replay_frame(r->replay, table, frame, err);
 }
 
 // Damage is not silent: what was lost is counted, and the operator reads about it.
@@ -203,6 +178,7 @@ Status store_recover(Store *store, StoreRecovery *recovery, Err *err)
 {
     Status st = OK;
     Recovery r = {.store = store};
+    ReplayCounts counts;
     Arena scratch;
     arena_init(&scratch, 0);
     const int64_t start_ns = os_mono_ns(store->os);
@@ -215,13 +191,18 @@ Status store_recover(Store *store, StoreRecovery *recovery, Err *err)
                                 .segment_bytes = store->options.wal_segment_bytes,
                                 .sequence_floor = read_covers(&r),
                                 .manual = store->options.manual};
+    TRY_OUT(replay_new(store->options.manual ? 0 : os_cpu_count(), &r.replay, err));
     TRY_OUT(wal_open(&options, apply_frame, &r, &store->wal, &r.report.wal, err));
+    TRY_OUT(replay_finish(r.replay, &counts, err));
+    r.report.rows_replayed = counts.rows;
+    r.report.rows_lost = counts.lost;
     r.report.duration_ms = (os_mono_ns(store->os) - start_ns) / 1000000;
     log_report(&r.report);
     if (recovery != NULL) {
         *recovery = r.report;
     }
 out:
+    replay_free(r.replay);
     arena_deinit(&scratch);
     return st;
 }
