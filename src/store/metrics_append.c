@@ -233,8 +233,15 @@ static Status frame_close_locked(Append *a, Group *g, Err *err) REQUIRES(g->shar
     }
     uint64_t sequence = 0;
     g->frame_open = false;
-    TRY(a->hot->log.append(a->hot->log.ctx, g->shard->index, buf_bytes(&a->scratch->frame),
-                           &sequence, err));
+    MetricsScratch *s = a->scratch;
+    const Status st =
+        a->hot->log.append(a->hot->log.ctx, g->shard->index, buf_bytes(&s->frame), &sequence, err);
+    // The labels of a frame that was not taken are not in the log: the next frame has them again.
+    for (size_t i = 0; i < s->labelled_count && st != OK; i++) {
+        metrics_window_entry_at(w, s->labelled[i])->flags &= (uint16_t)~METRICS_ENTRY_LOGGED;
+    }
+    s->labelled_count = 0;
+    TRY(st);
     w->first_sequence = w->first_sequence == 0 ? sequence : w->first_sequence;
     w->last_sequence = sequence;
     *a->sequence = sequence > *a->sequence ? sequence : *a->sequence;
@@ -400,6 +407,10 @@ static Status append_series_locked(Append *a, Group *g, const MetricsItem *item,
     }
     Bytes labels = {0};
     if ((e->flags & METRICS_ENTRY_LOGGED) == 0) {
+        MetricsScratch *s = a->scratch;
+        s->labelled =
+            mem_grow(s->labelled, &s->labelled_cap, s->labelled_count + 1, sizeof(*s->labelled));
+        s->labelled[s->labelled_count++] = series;
         e->flags |= METRICS_ENTRY_LOGGED;
         labels = a->batch->series[item->series].labels;
     }

@@ -55,6 +55,7 @@ void metrics_scratch_free(MetricsScratch *s)
 {
     mem_free(s->items);
     mem_free(s->grouped);
+    mem_free(s->labelled);
     mem_free(s->deferred);
     mem_free(s->firsts);
     mem_free(s->timestamps);

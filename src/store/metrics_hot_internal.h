@@ -39,6 +39,8 @@ struct MetricsScratch {
     MetricsExtra *extras;
     size_t timestamps_cap, values_cap, extras_cap;
     Buf frame;
+    uint32_t *labelled; // series whose labels `frame` has
+    size_t labelled_count, labelled_cap;
     Buf canonical;
     Arena labels;
 };

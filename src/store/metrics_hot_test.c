@@ -369,6 +369,46 @@ TEST(metrics_hot, broken_frames_are_refused)
     log_deinit(&log);
 }
 
+// A request that the log refuses leaves nothing behind that later frames would rely on: neither for
+// plain series nor for those that came in another form, whose hash is an alias by then.
+TEST(metrics_hot, frames_after_a_refused_one_have_its_labels)
+{
+    // Each call starts with another shard, and the first failure ends it.
+    enum { FAILURES = METRICS_SHARDS };
+    static const char up[] = "\x0a\x0e\x0a\x08__name__\x12\x02up";
+    static const char unsorted[] = "\x0a\x06\x0a\x01z\x12\x01"
+                                   "1\x0a\x0e\x0a\x08__name__\x12\x02up";
+    static const char other[] = "\x0a\x10\x0a\x08__name__\x12\x04"
+                                "down";
+    const MetricsSeries series[] = {{{(const uint8_t *)up, sizeof(up) - 1}, 0, 1},
+                                    {{(const uint8_t *)unsorted, sizeof(unsorted) - 1}, 1, 1},
+                                    {{(const uint8_t *)other, sizeof(other) - 1}, 2, 1}};
+    const double values[] = {1, 2, 3};
+    Log log = {0};
+    MetricsHot *hot = hot_new(&log, 1);
+    for (int64_t i = 0; i < FAILURES + 4; i++) {
+        const int64_t ms[] = {start_ms + i, start_ms + i, start_ms + i};
+        MetricsResult result;
+        uint64_t sequence = 0;
+        Err err;
+        // The first series is known to the log before the failures, the others come up in them.
+        log.fail_after = i > 0 && i <= FAILURES ? log.count : SIZE_MAX;
+        const Status st = metrics_hot_append(
+            hot, &(MetricsBatch){series, i == 0 ? 1 : 3, ms, values}, &result, &sequence, &err);
+        CHECK_EQ(st, log.fail_after == SIZE_MAX ? OK : ERR_UNAVAILABLE);
+    }
+    MetricsHot *again = hot_new(NULL, 2);
+    Model got;
+    model_init(&got);
+    replay(t, again, &log, 0, NULL);
+    hot_collect(t, again, &got);
+    CHECK_EQ(got.rows.count, 1 + 3 * 3);
+    model_deinit(&got);
+    metrics_hot_free(hot);
+    metrics_hot_free(again);
+    log_deinit(&log);
+}
+
 TEST(metrics_hot, a_failing_log_is_said)
 {
     Log log = {0};
