@@ -393,8 +393,9 @@ TEST(metrics_hot, frames_after_a_refused_one_have_its_labels)
         Err err;
         // The first series is known to the log before the failures, the others come up in them.
         log.fail_after = i > 0 && i <= FAILURES ? log.count : SIZE_MAX;
-        const Status st = metrics_hot_append(
-            hot, &(MetricsBatch){series, i == 0 ? 1 : 3, ms, values}, &result, &sequence, &err);
+        const Status st =
+            metrics_hot_append(hot, &(MetricsBatch){series, i == 0 ? 1 : 3, ms, values, NULL},
+                               &result, &sequence, &err);
         CHECK_EQ(st, log.fail_after == SIZE_MAX ? OK : ERR_UNAVAILABLE);
     }
     MetricsHot *again = hot_new(NULL, 2);
