@@ -21,6 +21,13 @@ struct WriteScratch {
     Ndjson *ndjson;
     MetricsSeries *series;
     size_t series_cap;
+    // Of a request with histograms:
+    int64_t *timestamps;
+    double *values;
+    MetricsExtra *extras;
+    size_t timestamps_cap, values_cap, extras_cap;
+    Buf blobs;
+    Buf refusal; // why the first histogram that is not written was refused; empty: none was
 };
 
 // Counted by handlers; relaxed: they are read only to be shown.
@@ -67,6 +74,15 @@ Status server_handle_remote_write(void *ctx, const HttpRequest *request, HttpRes
 Status server_handle_ingest(void *ctx, const HttpRequest *request, HttpResponse *response,
                             Err *err);
 void server_free_scratch(Server *server);
+
+// write_histograms.c
+// The samples of a request with histograms that can be written, for the series in scratch->series,
+// whose samples become those that are left. Returns how many were refused; scratch->refusal is
+// about the first.
+uint64_t server_take_histograms(WriteScratch *scratch, const RemoteWriteRequest *in,
+                                MetricsBatch *batch);
+void server_free_histograms(WriteScratch *scratch);
+void server_shrink_histograms(WriteScratch *scratch); // lets go what is large
 
 // query.c
 Status server_handle_sql(void *ctx, const HttpRequest *request, HttpResponse *response, Err *err);

@@ -19,6 +19,8 @@ static WriteScratch *take_scratch(Server *server)
     mutex_unlock(&server->mu);
     if (scratch == NULL) {
         scratch = mem_new(WriteScratch, 1);
+        buf_init(&scratch->blobs, 0);
+        buf_init(&scratch->refusal, 0);
     }
     return scratch;
 }
@@ -39,6 +41,8 @@ void server_free_scratch(Server *server)
         remote_write_scratch_free(scratch->remote_write);
         ndjson_free(scratch->ndjson);
         mem_free(scratch->series);
+        server_free_histograms(scratch);
+        buf_deinit(&scratch->refusal);
         mem_free(scratch);
     }
 }
@@ -92,31 +96,34 @@ static void put_count(HttpResponse *response, Str name, uint64_t count)
     http_response_header(response, name, (Str){text, (size_t)len});
 }
 
-// Rejected series are told with 400, which Prometheus does not send again; the others are stored.
-static Status answer_remote_write(Server *server, const RemoteWriteRequest *in,
-                                  const MetricsResult *result, HttpResponse *response, Err *err)
+// Rejected series and histograms are told with 400, which Prometheus does not send again; the others are stored.
+static void answer_remote_write(Server *server, const RemoteWriteRequest *in,
+                                const WriteScratch *scratch, const MetricsResult *result,
+                                HttpResponse *response)
 {
-    put_count(response, STR("X-Prometheus-Remote-Write-Samples-Written"), result->samples_written);
-    put_count(response, STR("X-Prometheus-Remote-Write-Histograms-Written"), 0);
+    put_count(response, STR("X-Prometheus-Remote-Write-Samples-Written"),
+              result->samples_written - result->histograms_written);
+    put_count(response, STR("X-Prometheus-Remote-Write-Histograms-Written"),
+              result->histograms_written);
     put_count(response, STR("X-Prometheus-Remote-Write-Exemplars-Written"), 0);
     counter_add(&server->counters.write_rejected_series, result->series_rejected);
-    counter_add(&server->counters.dropped_histograms, in->histogram_count);
+    counter_add(&server->counters.dropped_histograms,
+                in->histogram_count - result->histograms_written);
     counter_add(&server->counters.dropped_exemplars, in->exemplar_count);
     if (result->series_rejected != 0 || result->samples_rejected != 0) {
-        return err_set(err, ERR_INVALID,
-                       "%s (%" PRIu64 " series and %" PRIu64 " samples rejected, %" PRIu64
-                       " samples written)",
-                       result->first_rejection.msg, result->series_rejected,
-                       result->samples_rejected, result->samples_written);
-    }
-    if (in->histogram_count != 0) {
-        return err_set(err, ERR_INVALID,
-                       "%" PRIu64 " native histograms were not stored: they are not supported; "
-                       "all %" PRIu64 " float samples were written",
-                       in->histogram_count, result->samples_written);
+        // Not as an Err, whose text is short: this one names a series and quotes Prometheus.
+        const char *why = result->first_rejection.msg;
+        const Str text = scratch->refusal.len != 0 ? buf_str(&scratch->refusal)
+                                                   : (Str){.ptr = why, .len = strlen(why)};
+        response->status = 400;
+        buf_putf(&response->body,
+                 STR_FMT " (%" PRIu64 " series and %" PRIu64 " samples rejected, %" PRIu64
+                         " samples written)\n",
+                 STR_ARG(text), result->series_rejected, result->samples_rejected,
+                 result->samples_written);
+        return;
     }
     response->status = 204;
-    return OK;
 }
 
 static Status write_remote(Server *server, WriteScratch *scratch, const HttpRequest *request,
@@ -141,12 +148,21 @@ static Status write_remote(Server *server, WriteScratch *scratch, const HttpRequ
                                              .sample_first = in.series[i].sample_first,
                                              .sample_count = in.series[i].sample_count};
     }
-    const MetricsBatch batch = {.series = scratch->series,
-                                .series_count = in.series_count,
-                                .timestamps_ms = in.timestamps_ms,
-                                .values = in.values};
-    TRY(store_write_metrics(server->store, &batch, &result, err));
-    return answer_remote_write(server, &in, &result, response, err);
+    MetricsBatch batch = {.series = scratch->series,
+                          .series_count = in.series_count,
+                          .timestamps_ms = in.timestamps_ms,
+                          .values = in.values};
+    uint64_t refused = 0;
+    buf_clear(&scratch->refusal);
+    if (in.histogram_count != 0) {
+        refused = server_take_histograms(scratch, &in, &batch);
+    }
+    const Status written = store_write_metrics(server->store, &batch, &result, err);
+    server_shrink_histograms(scratch);
+    TRY(written);
+    result.samples_rejected += refused;
+    answer_remote_write(server, &in, scratch, &result, response);
+    return OK;
 }
 
 Status server_handle_remote_write(void *ctx, const HttpRequest *request, HttpResponse *response,

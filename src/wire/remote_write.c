@@ -21,6 +21,7 @@ enum {
     TAG_HISTOGRAM = 4 << 3 | WIRE_BYTES,
     TAG_VALUE = 1 << 3 | WIRE_FIXED64,
     TAG_TIMESTAMP = 2 << 3 | WIRE_VARINT,
+    TAG_HISTOGRAM_TIMESTAMP = 15 << 3 | WIRE_VARINT,
     TAG_NAME = 1 << 3 | WIRE_BYTES,
     TAG_LABEL_VALUE = 2 << 3 | WIRE_BYTES,
     TAG_TYPE = 1 << 3 | WIRE_VARINT,
@@ -168,15 +169,24 @@ static Status grow_samples(RemoteWriteDecoder *d, Err *err)
     d->timestamps_ms =
         mem_grow(d->timestamps_ms, &cap, d->sample_cap + 4096, sizeof(*d->timestamps_ms));
     d->values = mem_realloc(d->values, cap, sizeof(*d->values));
+    if (d->histograms != NULL) {
+        d->histograms = mem_realloc(d->histograms, cap, sizeof(*d->histograms));
+        memset(d->histograms + d->sample_cap, 0, (cap - d->sample_cap) * sizeof(*d->histograms));
+    }
     d->sample_cap = cap;
     return OK;
 }
 
+static inline Status room_for_sample(RemoteWriteDecoder *d, Err *err)
+{
+    return d->sample_count == d->sample_cap || d->sample_count == REMOTE_WRITE_SAMPLES_MAX
+               ? grow_samples(d, err)
+               : OK;
+}
+
 static inline Status add_sample(RemoteWriteDecoder *d, Cursor c, Err *err)
 {
-    if (d->sample_count == d->sample_cap || d->sample_count == REMOTE_WRITE_SAMPLES_MAX) {
-        TRY(grow_samples(d, err));
-    }
+    TRY(room_for_sample(d, err));
     const uint32_t i = d->sample_count;
     uint64_t timestamp = 0;
     // Value and timestamp, in this order and nothing else: what everybody sends.
@@ -188,6 +198,33 @@ static inline Status add_sample(RemoteWriteDecoder *d, Cursor c, Err *err)
         TRY(sample_general(c, &d->timestamps_ms[i], &d->values[i], err));
     }
     d->sample_count = i + 1;
+    return OK;
+}
+
+// Of the message only its timestamp is looked at, and that it consists of fields.
+static Status add_histogram(RemoteWriteDecoder *d, Cursor c, Err *err)
+{
+    static const uint32_t known[] = {TAG_HISTOGRAM_TIMESTAMP};
+    const Bytes message = {.ptr = c.pos, .len = (size_t)(c.end - c.pos)};
+    uint64_t timestamp = 0;
+    TRY(room_for_sample(d, err));
+    while (c.pos < c.end) {
+        uint32_t tag = 0;
+        TRY(read_tag(&c, &tag, err));
+        if (tag == TAG_HISTOGRAM_TIMESTAMP) {
+            TRY(read_varint(&c, &timestamp, err));
+        } else {
+            TRY(skip_unknown(&c, tag, known, ARRAY_LEN(known), err));
+        }
+    }
+    if (d->histograms == NULL) { // floats never touch this array
+        d->histograms = mem_alloc(d->sample_cap, sizeof(*d->histograms));
+    }
+    const uint32_t i = d->sample_count++;
+    d->timestamps_ms[i] = (int64_t)timestamp;
+    d->values[i] = 0;
+    d->histograms[i] = message;
+    d->histogram_count++;
     return OK;
 }
 
@@ -239,7 +276,7 @@ static Status series_rest(RemoteWriteDecoder *d, Cursor c, bool *scattered, Err 
             break;
         case TAG_HISTOGRAM:
             TRY(read_bytes(&c, &inner, err));
-            d->histogram_count++;
+            TRY(add_histogram(d, inner, err));
             break;
         default:
             TRY(skip_unknown(&c, tag, known, ARRAY_LEN(known), err));
@@ -334,6 +371,9 @@ void remote_write_init(RemoteWriteDecoder *d, Bytes message)
 {
     static const uint8_t nothing = 0;
     const uint8_t *begin = message.len == 0 ? &nothing : message.ptr;
+    if (d->histogram_count != 0) {
+        memset(d->histograms, 0, d->sample_count * sizeof(*d->histograms));
+    }
     d->sample_count = 0;
     d->series_count = 0;
     d->metadata_count = 0;
@@ -349,6 +389,7 @@ void remote_write_deinit(RemoteWriteDecoder *d)
 {
     mem_free(d->timestamps_ms);
     mem_free(d->values);
+    mem_free(d->histograms);
     mem_free(d->metadata);
     arena_deinit(&d->scratch);
     *d = (RemoteWriteDecoder){0};
@@ -459,6 +500,7 @@ Status remote_write_decode(Bytes body_snappy, RemoteWriteScratch *scratch, Remot
                                 .sample_count = d->sample_count,
                                 .timestamps_ms = d->timestamps_ms,
                                 .values = d->values,
+                                .histograms = d->histogram_count == 0 ? NULL : d->histograms,
                                 .metadata = d->metadata,
                                 .metadata_count = d->metadata_count,
                                 .exemplar_count = d->exemplar_count,
@@ -517,25 +559,49 @@ void remote_write_put_label(Buf *labels, Str name, Str value)
     buf_put_str(labels, value);
 }
 
-void remote_write_put_series(Buf *message, Bytes labels, const int64_t *timestamps_ms,
-                             const double *values, size_t sample_count)
+// Bytes of a float sample without its tag and length: tag and value, tag and timestamp.
+static size_t float_bytes(int64_t timestamp_ms)
+{
+    return 9 + 1 + varint_size_bytes((uint64_t)timestamp_ms);
+}
+
+static void put_float(Buf *message, int64_t timestamp_ms, double value)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof(bits));
+    buf_put_u8(message, TAG_SAMPLE);
+    varint_put_u64(message, float_bytes(timestamp_ms));
+    buf_put_u8(message, TAG_VALUE);
+    buf_put_u64le(message, bits);
+    buf_put_u8(message, TAG_TIMESTAMP);
+    varint_put_u64(message, (uint64_t)timestamp_ms);
+}
+
+void remote_write_put_histograms(Buf *message, Bytes labels, const int64_t *timestamps_ms,
+                                 const double *values, const Bytes *histograms, size_t sample_count)
 {
     size_t len = labels.len;
     for (size_t i = 0; i < sample_count; i++) {
-        // Tag and length of the sample, tag and value, tag and timestamp: the length is below 128.
-        len += 2 + 9 + 1 + varint_size_bytes((uint64_t)timestamps_ms[i]);
+        const bool is_float = histograms == NULL || histograms[i].ptr == NULL;
+        const size_t bytes = is_float ? float_bytes(timestamps_ms[i]) : histograms[i].len;
+        len += 1 + varint_size_bytes(bytes) + bytes;
     }
     buf_put_u8(message, TAG_SERIES);
     varint_put_u64(message, len);
     buf_put(message, labels.ptr, labels.len);
     for (size_t i = 0; i < sample_count; i++) {
-        uint64_t bits = 0;
-        memcpy(&bits, &values[i], sizeof(bits));
-        buf_put_u8(message, TAG_SAMPLE);
-        varint_put_u64(message, 10 + varint_size_bytes((uint64_t)timestamps_ms[i]));
-        buf_put_u8(message, TAG_VALUE);
-        buf_put_u64le(message, bits);
-        buf_put_u8(message, TAG_TIMESTAMP);
-        varint_put_u64(message, (uint64_t)timestamps_ms[i]);
+        if (histograms == NULL || histograms[i].ptr == NULL) {
+            put_float(message, timestamps_ms[i], values[i]);
+        } else {
+            buf_put_u8(message, TAG_HISTOGRAM);
+            varint_put_u64(message, histograms[i].len);
+            buf_put(message, histograms[i].ptr, histograms[i].len);
+        }
     }
+}
+
+void remote_write_put_series(Buf *message, Bytes labels, const int64_t *timestamps_ms,
+                             const double *values, size_t sample_count)
+{
+    remote_write_put_histograms(message, labels, timestamps_ms, values, NULL, sample_count);
 }

@@ -12,6 +12,7 @@
 //                  repeated Exemplar exemplars = 3; repeated Histogram histograms = 4; }
 //   Label        { string name = 1; string value = 2; }
 //   Sample       { double value = 1; int64 timestamp = 2; }
+//   Histogram    { ...; int64 timestamp = 15; ... }, handed over as it is: histogram_check()
 // and the protobuf encoding guide (fields in any order, unknown ones skipped, groups refused).
 #pragma once
 
@@ -32,7 +33,8 @@ typedef struct RemoteWriteSeries {
     // length (varint), Label message. In the order sent; not validated inside; may be empty.
     // Borrowed from the message, or from the decoder when the fields were not next to each other.
     Bytes labels;
-    uint32_t sample_first, sample_count; // into timestamps_ms and values
+    // Into timestamps_ms, values and histograms: floats and histograms in the order sent.
+    uint32_t sample_first, sample_count;
 } RemoteWriteSeries;
 
 // prometheus.MetricMetadata.MetricType
@@ -55,13 +57,15 @@ typedef struct RemoteWriteMetadata {
 // The state of one walk. Fields above the line are results; grown arrays are kept between messages.
 typedef struct RemoteWriteDecoder {
     int64_t *timestamps_ms; // [0, sample_count)
-    double *values;         // bit for bit as sent, NaN payloads included
-    uint32_t sample_count;
+    double *values;         // bit for bit as sent, NaN payloads included; 0 for histograms
+    // Of each sample: the Histogram message, borrowed; ptr NULL: a float. NULL before any was seen.
+    Bytes *histograms;
+    uint32_t sample_count; // histograms included
     uint32_t series_count;
     RemoteWriteMetadata *metadata; // [0, metadata_count)
     uint32_t metadata_count;
     uint64_t exemplar_count;  // skipped
-    uint64_t histogram_count; // skipped: native histograms
+    uint64_t histogram_count; // of sample_count
     // ----
     size_t sample_cap, metadata_cap;
     const uint8_t *begin, *pos, *end;
@@ -88,9 +92,11 @@ typedef struct RemoteWriteRequest {
     uint32_t sample_count;
     const int64_t *timestamps_ms;
     const double *values;
+    const Bytes *histograms; // as in the decoder; NULL when there are none
+    uint64_t histogram_count;
     const RemoteWriteMetadata *metadata;
     uint32_t metadata_count;
-    uint64_t exemplar_count, histogram_count; // sent, but not in here
+    uint64_t exemplar_count; // sent, but not in here
 } RemoteWriteRequest;
 
 // Buffers that are reused from one request to the next.
@@ -122,3 +128,8 @@ void remote_write_put_label(Buf *labels, Str name, Str value);
 // Appends one series to a WriteRequest message.
 void remote_write_put_series(Buf *message, Bytes labels, const int64_t *timestamps_ms,
                              const double *values, size_t sample_count);
+// The same with histograms: where histograms[i].ptr is not NULL, that Histogram message (which has
+// its timestamp itself) stands for the sample.
+void remote_write_put_histograms(Buf *message, Bytes labels, const int64_t *timestamps_ms,
+                                 const double *values, const Bytes *histograms,
+                                 size_t sample_count);

@@ -76,7 +76,7 @@ TEST(remote_write, unusual_but_valid)
          0, 0, STR("")},
         {"a sample of nothing is zero at zero", BYTES("\x0a\x02\x12\x00"), 1, 0, 0, 0, STR("")},
         {"an exemplar", BYTES("\x0a\x0c" LABEL_AB "\x1a\x02\x11\x22"), 0, 1, 0, 0, STR(LABEL_AB)},
-        {"a native histogram", BYTES("\x0a\x0c" LABEL_AB "\x22\x02\x08\x07"), 0, 0, 1, 0,
+        {"a native histogram", BYTES("\x0a\x0c" LABEL_AB "\x22\x02\x08\x07"), 1, 0, 1, 0,
          STR(LABEL_AB)},
         {"unknown fields of every wire type",
          BYTES("\x0a\x28" LABEL_AB "\x28\x96\x01\x31\1\2\3\4\5\6\7\x08\x3a\x02hi\x45\1\2\3\4"
@@ -103,6 +103,72 @@ TEST(remote_write, unusual_but_valid)
         }
         remote_write_deinit(&d);
     }
+}
+
+TEST(remote_write, histograms_stand_between_floats_as_they_were_sent)
+{
+    // Count 7 at 9 ms; a field behind the timestamp; nothing at all.
+    static const Str sent[] = {STR("\x08\x07\x78\x09"), STR("\x78\x0a\x70\x01"), STR("")};
+    RemoteWriteDecoder d = {0};
+    for (int round = 0; round < 3; round++) { // arrays are kept from message to message
+        const Decoded got = decode(&d, BYTES("\x0a\x30" LABEL_AB "\x22\x04\x08\x07\x78\x09" SAMPLE
+                                             "\x22\x04\x78\x0a\x70\x01" SAMPLE "\x22\x00"
+                                             "\x0a\x0d" SAMPLE));
+        static const int64_t times[] = {9, 5, 10, 5, 0, 5};
+        CHECK_EQ(got.status, OK);
+        CHECK_EQ(got.series_count, 2);
+        CHECK_EQ(got.series[0].sample_count, 5);
+        CHECK_EQ(d.sample_count, 6);
+        CHECK_EQ(d.histogram_count, 3);
+        for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+            CHECK_EQ(d.timestamps_ms[i], times[i]);
+            CHECK_EQ(d.histograms[i].ptr != NULL, i % 2 == 0 && i < 5);
+            CHECK(d.values[i] == (d.histograms[i].ptr != NULL ? 0.0 : 1.0));
+        }
+        for (size_t i = 0; i < ARRAY_LEN(sent); i++) {
+            CHECK_STR(str_of(d.histograms[2 * i]), sent[i]);
+        }
+        const Decoded floats = decode(&d, BYTES("\x0a\x15" LABEL_AB SAMPLE "\x0a\x0d" SAMPLE));
+        CHECK_EQ(floats.status, OK);
+        CHECK_EQ(d.histogram_count, 0);
+        CHECK(d.histograms[0].ptr == NULL && d.histograms[1].ptr == NULL);
+    }
+    remote_write_deinit(&d);
+}
+
+TEST(remote_write, many_samples_with_few_histograms)
+{
+    Buf message;
+    RemoteWriteDecoder d = {0};
+    enum { COUNT = 20000 };
+    int64_t *ms = mem_new(int64_t, COUNT);
+    double *values = mem_new(double, COUNT);
+    Bytes *histograms = mem_new(Bytes, COUNT);
+    buf_init(&message, 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        ms[i] = i;
+        values[i] = (double)i;
+        if (test_random(t) % 5000 == 0 || i == COUNT / 2) {
+            ms[i] = 9;
+            values[i] = 0;
+            histograms[i] = BYTES("\x08\x07\x78\x09");
+        }
+    }
+    remote_write_put_histograms(&message, BYTES(LABEL_AB), ms, values, histograms, COUNT);
+    const Decoded got = decode(&d, buf_bytes(&message));
+    CHECK_EQ(got.status, OK);
+    CHECK_EQ(d.sample_count, COUNT);
+    CHECK(memcmp(d.timestamps_ms, ms, COUNT * sizeof(*ms)) == 0);
+    CHECK(memcmp(d.values, values, COUNT * sizeof(*values)) == 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        CHECK_STR(str_of(d.histograms[i]), str_of(histograms[i]));
+        CHECK_EQ(d.histograms[i].ptr == NULL, histograms[i].ptr == NULL);
+    }
+    mem_free(ms);
+    mem_free(values);
+    mem_free(histograms);
+    buf_deinit(&message);
+    remote_write_deinit(&d);
 }
 
 TEST(remote_write, metadata_is_listed)

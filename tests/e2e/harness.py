@@ -56,10 +56,54 @@ def sample(timestamp_ms, value):
     return field(2, b"\x09" + bits + b"\x10" + varint(timestamp_ms))
 
 
+def zigzag(n):
+    return varint(n << 1 ^ n >> 63)
+
+
+def double(number, value):
+    return varint(number << 3 | 1) + (value if isinstance(value, bytes) else struct.pack("<d", value))
+
+
+def spans(number, pairs):
+    """BucketSpan messages of (offset, length)."""
+    return b"".join(field(number, (b"\x08" + zigzag(o) if o else b"") + (b"\x10" + varint(n) if n else b""))
+                    for o, n in pairs)
+
+
+def histogram(count=0, total=0.0, schema=0, zero_threshold=0.001, zero_count=0, negative=((), ()), positive=((), ()),
+              hint=0, bounds=(), floats=False):
+    """A Histogram message without its timestamp, in the order of its fields and without what is zero (but for the count):
+    what is stored. negative and positive are (spans, buckets), buckets as deltas, or with floats as counts."""
+    out = double(2, float(count)) if floats else b"\x08" + varint(count)
+    out += double(3, total) if isinstance(total, bytes) or total else b""
+    out += b"\x20" + zigzag(schema) if schema else b""
+    out += double(5, zero_threshold) if zero_threshold else b""
+    if zero_count:
+        out += double(7, float(zero_count)) if floats else b"\x30" + varint(zero_count)
+    for first, (pairs, buckets) in ((8, negative), (11, positive)):
+        out += spans(first, pairs)
+        if buckets and floats:
+            out += field(first + 2, b"".join(struct.pack("<d", b) for b in buckets))
+        elif buckets:
+            out += field(first + 1, b"".join(zigzag(b) for b in buckets))
+    out += b"\x70" + varint(hint) if hint else b""
+    out += field(16, b"".join(struct.pack("<d", b) for b in bounds)) if bounds else b""
+    return out
+
+
+def histogram_sample(timestamp_ms, message):
+    return field(4, message + b"\x78" + varint(timestamp_ms))
+
+
+class Histogram(bytes):
+    """A histogram() among the samples of a series()."""
+
+
 def series(labels, samples):
-    """One TimeSeries: labels as a dict or a list of pairs, samples as [(timestamp_ms, value)]."""
+    """One TimeSeries: labels as a dict or a list of pairs, samples as [(timestamp_ms, value or Histogram)]."""
     pairs = labels.items() if isinstance(labels, dict) else labels
-    return field(1, b"".join(label(n, v) for n, v in pairs) + b"".join(sample(t, v) for t, v in samples))
+    return field(1, b"".join(label(n, v) for n, v in pairs) + b"".join(
+        histogram_sample(t, v) if isinstance(v, Histogram) else sample(t, v) for t, v in samples))
 
 
 def snappy(data):

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Remote write. The input is a WriteRequest message, and also a body. Oracles: what is decoded,
-// written again and decoded once more is the same; a message twice in a row gives everything twice
+// written again and decoded once more is the same, histograms among floats included; a histogram
+// that is accepted becomes a blob that is accepted too, is the same blob again, and can be decoded; a message twice in a row gives everything twice
 // (so messages may be split between any two series); by way of snappy the result is the same as
 // without.
 #include "base/mem.h"
 #include "codec/compress.h"
+#include "series/histogram.h"
 #include "wire/remote_write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,7 +62,33 @@ static void check_same(const Walk *a, const Walk *b, size_t from)
                       x->sample_count * sizeof(int64_t)) == 0);
         ASSERT(memcmp(a->decoder.values + x->sample_first, b->decoder.values + y->sample_first,
                       x->sample_count * sizeof(double)) == 0);
+        for (uint32_t k = 0; k < x->sample_count && a->decoder.histogram_count != 0; k++) {
+            const Bytes p = a->decoder.histograms[x->sample_first + k];
+            const Bytes q = b->decoder.histograms[y->sample_first + k];
+            ASSERT((p.ptr == NULL) == (q.ptr == NULL) && same_bytes(p, q));
+        }
     }
+}
+
+static void check_histogram(Bytes message)
+{
+    Buf blob;
+    Buf again;
+    Arena arena;
+    Err err;
+    const Histogram *histogram;
+    buf_init(&blob, 0);
+    buf_init(&again, 0);
+    arena_init(&arena, 0);
+    if (histogram_check(message, &blob, NULL, &err) == OK) {
+        ASSERT(blob.len != 0); // what is empty would be no histogram
+        ASSERT(histogram_check(buf_bytes(&blob), &again, NULL, &err) == OK);
+        ASSERT(same_bytes(buf_bytes(&blob), buf_bytes(&again)));
+        ASSERT(histogram_decode(buf_bytes(&blob), &arena, &histogram, &err) == OK);
+    }
+    arena_deinit(&arena);
+    buf_deinit(&again);
+    buf_deinit(&blob);
 }
 
 // Labels that can be walked are the same after they were written again.
@@ -125,8 +153,10 @@ static void check_again(const Walk *once)
         const RemoteWriteSeries *s = &once->series[i];
         check_labels(s->labels);
         if (s->sample_count > 0) {
-            remote_write_put_series(&message, s->labels, d->timestamps_ms + s->sample_first,
-                                    d->values + s->sample_first, s->sample_count);
+            remote_write_put_histograms(
+                &message, s->labels, d->timestamps_ms + s->sample_first,
+                d->values + s->sample_first,
+                d->histogram_count == 0 ? NULL : d->histograms + s->sample_first, s->sample_count);
         } else {
             remote_write_put_series(&message, s->labels, NULL, NULL, 0);
         }
@@ -171,6 +201,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     walk(&once, message);
     if (once.status == OK) {
+        for (uint32_t i = 0; i < once.decoder.sample_count; i++) {
+            if (once.decoder.histogram_count != 0 && once.decoder.histograms[i].ptr != NULL) {
+                check_histogram(once.decoder.histograms[i]);
+            }
+        }
         check_twice(&once, message);
         check_again(&once);
     }
