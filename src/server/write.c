@@ -96,7 +96,8 @@ static void put_count(HttpResponse *response, Str name, uint64_t count)
     http_response_header(response, name, (Str){text, (size_t)len});
 }
 
-// Rejected series and histograms are told with 400, which Prometheus does not send again; the others are stored.
+// Rejected series and histograms are told with 400, which Prometheus does not send again; the
+// others are stored.
 static void answer_remote_write(Server *server, const RemoteWriteRequest *in,
                                 const WriteScratch *scratch, const MetricsResult *result,
                                 HttpResponse *response)

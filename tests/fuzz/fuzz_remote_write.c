@@ -2,9 +2,9 @@
 //
 // Remote write. The input is a WriteRequest message, and also a body. Oracles: what is decoded,
 // written again and decoded once more is the same, histograms among floats included; a histogram
-// that is accepted becomes a blob that is accepted too, is the same blob again, and can be decoded; a message twice in a row gives everything twice
-// (so messages may be split between any two series); by way of snappy the result is the same as
-// without.
+// that is accepted becomes a blob that is accepted too, is the same blob again, and can be decoded;
+// a message twice in a row gives everything twice (so messages may be split between any two
+// series); by way of snappy the result is the same as without.
 #include "base/mem.h"
 #include "codec/compress.h"
 #include "series/histogram.h"
