@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Arithmetic of native histograms, as model/histogram/float_histogram.go and promql/quantile.go of
-// Prometheus define it. Results are new, in `arena`; inputs stay as they are. Pure, any thread.
+// Prometheus define it. Results are new, in `arena`, and point nowhere else; inputs stay as they
+// are. Only histogram_compact(), _with_hint() and _reduce() may give what they were given, or
+// something that shares its memory. Pure, any thread.
 #pragma once
 
 #include "promql/notes.h"
@@ -14,25 +16,33 @@ typedef enum HistogramProblem { // what arithmetic may find; bits
     HISTOGRAM_BOUNDS_RECONCILED = 4, // custom bounds differ: reduced to the common ones
 } HistogramProblem;
 
-// NULL when incompatible. Counts and sums with Kahan compensation where Prometheus does so is the
-// business of HistogramSum.
+// NULL when incompatible. Bits are added to *problems. The counts are not compensated (that is the
+// business of HistogramSum), and empty buckets stay: see histogram_compact().
 const Histogram *histogram_add(const Histogram *a, const Histogram *b, Arena *arena, int *problems);
 const Histogram *histogram_sub(const Histogram *a, const Histogram *b, Arena *arena, int *problems);
+// A negative factor or divisor makes a gauge; division by zero leaves no buckets.
 const Histogram *histogram_mul(const Histogram *h, double factor, Arena *arena);
 const Histogram *histogram_div(const Histogram *h, double divisor, Arena *arena);
+// Without empty buckets, but for runs of at most `max_empty` between populated ones (as long as
+// there are at most HISTOGRAM_BUCKETS_MAX buckets then).
 const Histogram *histogram_compact(const Histogram *h, uint32_t max_empty, Arena *arena);
 const Histogram *histogram_with_hint(const Histogram *h, HistogramHint hint, Arena *arena);
+// A coarser schema; the same when that is not one. A coarser one knows nothing of resets.
 const Histogram *histogram_reduce(const Histogram *h, int32_t schema, Arena *arena);
 bool histogram_equal(const Histogram *a, const Histogram *b); // as == of PromQL
-bool histogram_detect_reset(const Histogram *now, const Histogram *before, Arena *scratch);
+// Whether a counter was reset between the two. A hint decides; else any count that went down.
+bool histogram_detect_reset(const Histogram *now, const Histogram *before);
 
-// A running sum (and mean) for sum(), avg(), sum_over_time(), avg_over_time(): compensated.
+// A running sum or mean for sum(), avg(), sum_over_time(), avg_over_time(): compensated; a mean
+// that would overflow goes on as an incremental one.
 typedef struct HistogramSum HistogramSum;
-HistogramSum *histogram_sum_new(Arena *arena);
+HistogramSum *histogram_sum_new(bool mean, Arena *arena);
+// Copies what it needs of `h`. Bits are added to *problems; HISTOGRAM_HINT_COLLISION as soon as
+// both "reset" and "not reset" were among the hints. Nothing is added after
+// HISTOGRAM_INCOMPATIBLE.
 void histogram_sum_add(HistogramSum *sum, const Histogram *h, int *problems);
-const Histogram *histogram_sum_result(const HistogramSum *sum,
-                                      Arena *arena); // NULL after HISTOGRAM_INCOMPATIBLE
-const Histogram *histogram_sum_mean(const HistogramSum *sum, Arena *arena);
+// NULL when nothing was added, and after HISTOGRAM_INCOMPATIBLE.
+const Histogram *histogram_sum_result(const HistogramSum *sum, Arena *arena);
 
 // Buckets in order of their bounds, negative ones first, zero bucket between when it has any.
 typedef struct HistogramBucket {
@@ -45,16 +55,16 @@ double histogram_quantile_of(double q, const Histogram *h, PromqlNotes *notes, S
                              PromqlPos pos);
 double histogram_fraction_of(double lower, double upper, const Histogram *h, PromqlNotes *notes,
                              Str metric, PromqlPos pos);
-double histogram_variance(const Histogram *h);
+double histogram_variance(const Histogram *h); // of the population
+// </ (keeps what is below `bound`) and >/ (keep_upper: what is above it).
 const Histogram *histogram_trim(const Histogram *h, double bound, bool keep_upper, Arena *arena);
 
-// Classic histograms: `le` buckets of one group at one time.
+// Classic histograms: `le` buckets of one group at one time, at least one, in any order; they are
+// sorted and changed.
 typedef struct ClassicBucket {
     double upper, count;
 } ClassicBucket;
-// Sorts, merges equal bounds, repairs what is not monotonic as Prometheus does; *forced and the
-// differences for the annotation.
-typedef struct ClassicRepair {
+typedef struct ClassicRepair { // what was done to counts that were not monotonic
     bool forced;
     double min_bucket, max_bucket, max_diff;
 } ClassicRepair;
