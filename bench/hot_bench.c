@@ -127,7 +127,7 @@ static void send_tick(MetricsHot *hot, const Load *load, uint32_t tick, Arena *a
         MetricsResult result;
         uint64_t sequence = 0;
         Err err;
-        const MetricsBatch batch = {series, count, ms, values};
+        const MetricsBatch batch = {series, count, ms, values, NULL};
         if (metrics_hot_append(hot, &batch, &result, &sequence, &err) != OK ||
             result.samples_written != count) {
             base_panic(__FILE__, __LINE__, err.msg);

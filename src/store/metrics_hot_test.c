@@ -12,6 +12,15 @@ static const WorkloadOptions wild = {.series_kinds = 300,
                                      .disorder = true,
                                      .outliers = true};
 
+static const WorkloadOptions all_kinds = {.series_kinds = 300,
+                                          .batch_series_max = 80,
+                                          .samples_max = 6,
+                                          .odd_names = true,
+                                          .invalid = true,
+                                          .disorder = true,
+                                          .outliers = true,
+                                          .extended = true};
+
 enum { NOW_MS_STEP = 10000, GENERATIONS = 3, WINDOWS_MAX = METRICS_SHARDS * (GENERATIONS + 1) };
 static const int64_t start_ms = 1763683200000 - 60000; // a minute before midnight
 
@@ -222,6 +231,13 @@ TEST(metrics_hot, wild_rows_come_back_from_scans_and_runs)
     }
 }
 
+TEST(metrics_hot, rows_of_all_kinds_come_back_from_scans_and_runs)
+{
+    for (int round = 0; round < 5; round++) {
+        check_generations(t, &all_kinds);
+    }
+}
+
 TEST(metrics_hot, an_empty_tier_reads_as_nothing)
 {
     MetricsHot *hot = hot_new(NULL, 1);
@@ -262,7 +278,7 @@ static void replay(Test *t, MetricsHot *hot, const Log *log, size_t from, uint64
     }
 }
 
-TEST(metrics_hot, replayed_frames_give_the_same_rows)
+static void check_replay(Test *t, const WorkloadOptions *options)
 {
     Log log = {0};
     Log log2 = {0};
@@ -275,12 +291,12 @@ TEST(metrics_hot, replayed_frames_give_the_same_rows)
     model_init(&second);
     MetricsHot *hot = hot_new(&log, 1);
     for (int i = 0; i < 30; i++, now_ms += NOW_MS_STEP) {
-        workload_append(t, hot, &wild, now_ms, &first);
+        workload_append(t, hot, options, now_ms, &first);
     }
     windows_seal(hot, &sealed);
     const size_t flushed = log.count;
     for (int i = 0; i < 30; i++, now_ms += NOW_MS_STEP) {
-        workload_append(t, hot, &wild, now_ms, &second);
+        workload_append(t, hot, options, now_ms, &second);
     }
     // What was flushed is not replayed: the frames after it are complete without it.
     MetricsHot *again = hot_new(&log2, 2);
@@ -291,7 +307,7 @@ TEST(metrics_hot, replayed_frames_give_the_same_rows)
     model_deinit(&got);
     // The tier goes on and crashes a second time: its own frames are complete with the old ones.
     for (int i = 0; i < 30; i++, now_ms += NOW_MS_STEP) {
-        workload_append(t, again, &wild, now_ms, &second);
+        workload_append(t, again, options, now_ms, &second);
     }
     MetricsHot *third = hot_new(NULL, 3);
     replay(t, third, &log, flushed, NULL);
@@ -314,6 +330,12 @@ TEST(metrics_hot, replayed_frames_give_the_same_rows)
     log_deinit(&log2);
 }
 
+TEST(metrics_hot, replayed_frames_give_the_same_rows)
+{
+    check_replay(t, &wild);
+    check_replay(t, &all_kinds);
+}
+
 TEST(metrics_hot, a_lost_frame_loses_its_series_and_no_other)
 {
     Log log = {0};
@@ -333,7 +355,8 @@ TEST(metrics_hot, a_lost_frame_loses_its_series_and_no_other)
     CHECK(got.rows.count != 0 && got.rows.count < all.rows.count);
     for (size_t i = 0; i < got.rows.count; i++) {
         const uint64_t *index = strmap_get(&all.rows, got.rows.entries[i].key);
-        CHECK(index != NULL && all.values[*index] == got.values[got.rows.entries[i].value]);
+        CHECK(index != NULL && memcmp(&all.values[*index], &got.values[got.rows.entries[i].value],
+                                      sizeof(double)) == 0);
     }
     metrics_hot_free(hot);
     metrics_hot_free(again);

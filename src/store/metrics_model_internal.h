@@ -9,6 +9,7 @@
 #include "store/metrics_hot.h"
 #include "store/metrics_run.h"
 #include "store/metrics_scan.h"
+#include "tests/model/sample_kinds.h"
 #include "tests/support/test.h"
 
 // A row as text: "name\1value\2" for each label in order of names, then the timestamp in µs.
@@ -16,6 +17,7 @@ typedef struct Model {
     StrMap rows; // text -> index of values
     double *values;
     size_t value_count, values_cap;
+    SampleKinds kinds; // of what was read
 } Model;
 
 void model_init(Model *m);
@@ -32,6 +34,7 @@ typedef struct WorkloadOptions {
     bool invalid;   // some series break a rule
     bool disorder;  // late and repeated timestamps
     bool outliers;  // timestamps decades away
+    bool extended;  // histograms and start timestamps, see sample_kinds.h
 } WorkloadOptions;
 
 // Makes a random batch, appends it, checks what the result says, and notes what was valid in

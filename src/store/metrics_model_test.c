@@ -181,6 +181,24 @@ static int64_t timestamp(Test *t, const WorkloadOptions *options, int64_t now_ms
     return now_ms + i * 1000;
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+// A few are NaNs that look like what stands for extended samples in memory and in the log.
+static double random_value(Test *t)
+{
+    const uint64_t odd = UINT64_C(0xFFFC000000000000) | test_random(t) % 1000;
+    double value = (double)(int64_t)(test_random(t) % 1000000);
+    if (test_random(t) % 200 == 0) {
+        memcpy(&value, &odd, sizeof(value));
+    }
+    return value;
+}
+
 void workload_append(Test *t, MetricsHot *hot, const WorkloadOptions *options, int64_t now_ms,
                      Model *model)
 {
@@ -190,6 +208,7 @@ void workload_append(Test *t, MetricsHot *hot, const WorkloadOptions *options, i
     const size_t samples_max = (size_t)series_count * options->samples_max;
     int64_t *ms = arena_new(&arena, int64_t, samples_max);
     double *values = arena_new(&arena, double, samples_max);
+    MetricsExtra *extras = arena_new(&arena, MetricsExtra, samples_max);
     uint32_t sample = 0;
     uint64_t rejected = 0;
     uint64_t series_rejected = 0;
@@ -204,10 +223,14 @@ void workload_append(Test *t, MetricsHot *hot, const WorkloadOptions *options, i
                                     (uint32_t)(test_random(t) % (options->samples_max + 1))};
         for (uint32_t i = 0; i < series[n].sample_count; i++, sample++) {
             ms[sample] = timestamp(t, options, now_ms, i);
-            values[sample] = (double)(int64_t)(test_random(t) % 1000000);
+            values[sample] = random_value(t);
+            extras[sample] = sample_extra(ms[sample], bits_of(values[sample]), &arena);
             if (options->invalid && test_random(t) % 100 == 0) {
-                ms[sample] = test_random(t) % 2 == 0 ? METRICS_TIMESTAMP_MIN_MS - 1
-                                                     : METRICS_TIMESTAMP_MAX_MS + 1;
+                const bool low = test_random(t) % 2 == 0;
+                int64_t *bad = options->extended && test_random(t) % 2 == 0
+                                   ? &extras[sample].start_ms
+                                   : &ms[sample];
+                *bad = low ? METRICS_TIMESTAMP_MIN_MS - 1 : METRICS_TIMESTAMP_MAX_MS + 1;
                 rejected += !invalid;
             } else if (!invalid) {
                 model_put(model, text, ms[sample] * 1000, values[sample]);
@@ -220,7 +243,7 @@ void workload_append(Test *t, MetricsHot *hot, const WorkloadOptions *options, i
     MetricsResult result;
     uint64_t sequence = 0;
     Err err;
-    const MetricsBatch batch = {series, n, ms, values, NULL};
+    const MetricsBatch batch = {series, n, ms, values, options->extended ? extras : NULL};
     CHECK_OK(metrics_hot_append(hot, &batch, &result, &sequence, &err));
     CHECK_EQ(result.samples_rejected, rejected);
     CHECK_EQ(result.series_rejected, series_rejected);
@@ -271,6 +294,31 @@ Str workload_row_labels(Test *t, const Batch *flat, uint32_t row)
     return labels_text(&t->arena, labels, count);
 }
 
+static const void *value_at(const Batch *flat, Str column, uint32_t row)
+{
+    const size_t at = schema_find(flat->schema, column);
+    const bool has = at != SIZE_MAX && validity_get(flat->columns[at].validity, row);
+    return has ? (const uint64_t *)flat->columns[at].data + row : NULL;
+}
+
+static SampleRow sample_at(const Batch *flat, uint32_t row)
+{
+    SampleRow out = {.timestamp_ms =
+                         *(const int64_t *)value_at(flat, STR("timestamp"), row) / 1000};
+    const uint64_t *value = value_at(flat, STR("value"), row);
+    const int64_t *start_us = value_at(flat, STR("start_timestamp"), row);
+    const size_t at = schema_find(flat->schema, STR("histogram"));
+    out.has_value = value != NULL;
+    out.value = value == NULL ? 0 : *value;
+    out.has_start = start_us != NULL;
+    out.start_ms = start_us == NULL ? 0 : *start_us / 1000;
+    if (at != SIZE_MAX && validity_get(flat->columns[at].validity, row)) {
+        const Str blob = vector_flat_str(&flat->columns[at], row);
+        out.histogram = (Bytes){(const uint8_t *)blob.ptr, blob.len};
+    }
+    return out;
+}
+
 void workload_collect(Test *t, const Batch *batch, Model *model)
 {
     Arena arena = {0};
@@ -278,13 +326,13 @@ void workload_collect(Test *t, const Batch *batch, Model *model)
         return; // the end: there are no columns
     }
     const Batch flat = workload_flatten(t, batch, &arena);
-    const size_t time = schema_find(batch->schema, STR("timestamp"));
-    const size_t value = schema_find(batch->schema, STR("value"));
     for (uint32_t row = 0; row < flat.row_count; row++) {
         const size_t before = model->rows.count;
-        model_put(model, workload_row_labels(t, &flat, row),
-                  ((const int64_t *)flat.columns[time].data)[row],
-                  ((const double *)flat.columns[value].data)[row]);
+        const SampleRow sample = sample_at(&flat, row);
+        const uint64_t bits = sample_of_row(&sample, &model->kinds, &arena);
+        double value;
+        memcpy(&value, &bits, sizeof(value));
+        model_put(model, workload_row_labels(t, &flat, row), sample.timestamp_ms * 1000, value);
         CHECK_EQ(model->rows.count, before + 1);
     }
     arena_deinit(&arena);

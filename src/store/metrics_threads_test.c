@@ -46,6 +46,7 @@ static void write_rows(void *arg)
             size_t starts[PER_REQUEST + 1];
             int64_t ms[PER_REQUEST];
             double values[PER_REQUEST];
+            MetricsExtra extras[PER_REQUEST];
             buf_clear(&wire);
             for (uint32_t i = 0; i < PER_REQUEST; i++) {
                 char text[32];
@@ -60,6 +61,10 @@ static void write_rows(void *arg)
                 put_label(&wire, "writer", text);
                 ms[i] = 1763683200000 + tick * 1000;
                 values[i] = tick;
+                extras[i] = (MetricsExtra){.start_ms = i % 3 == 0 ? ms[i] - 1000 : INT64_MIN};
+                if (i % 4 == 0) {
+                    extras[i].histogram = (Bytes){(const uint8_t *)"a histogram", i % 12};
+                }
             }
             starts[PER_REQUEST] = wire.len;
             for (uint32_t i = 0; i < PER_REQUEST; i++) {
@@ -69,7 +74,8 @@ static void write_rows(void *arg)
             MetricsResult result;
             uint64_t sequence = 0;
             Err err;
-            const MetricsBatch batch = {series, PER_REQUEST, ms, values, NULL};
+            const bool extended = writer->number % 2 == 0;
+            const MetricsBatch batch = {series, PER_REQUEST, ms, values, extended ? extras : NULL};
             ASSERT(metrics_hot_append(writer->world->hot, &batch, &result, &sequence, &err) == OK);
             ASSERT(result.samples_written == PER_REQUEST);
             atomic_fetch_add(&writer->world->written, PER_REQUEST);

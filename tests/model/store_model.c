@@ -2,7 +2,6 @@
 #include "tests/model/store_model.h"
 
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/strmap.h"
 
 #include <stdlib.h>
@@ -98,50 +97,6 @@ const ModelSample *model_samples(Model *m)
     }
     qsort(m->sorted, m->count, sizeof(*m->sorted), compare_samples);
     return m->sorted;
-}
-
-// --- kinds ---------------------------------------------------------------------------------------
-
-SampleKind sample_kind(uint64_t value)
-{
-    Rng rng = {.state = value};
-    const uint64_t kind = rng_next(&rng) % 6;
-    return kind < 3 ? SAMPLE_FLOAT : (SampleKind)(kind - 2);
-}
-
-static bool has_start(SampleKind kind)
-{
-    return kind == SAMPLE_FLOAT_START || kind == SAMPLE_HISTOGRAM_START;
-}
-
-static bool is_histogram(SampleKind kind)
-{
-    return kind == SAMPLE_HISTOGRAM || kind == SAMPLE_HISTOGRAM_START;
-}
-
-static int64_t start_of(int64_t timestamp_ms, uint64_t value)
-{
-    return timestamp_ms - (int64_t)(value % 100000) * 997;
-}
-
-// Bytes that stand for a histogram: the value, then more that follow from it.
-static Bytes blob_of(uint64_t value, Arena *arena)
-{
-    Rng rng = {.state = ~value};
-    const size_t len = 8 + rng_next(&rng) % 100 * (rng_next(&rng) % 8 == 0 ? 20 : 1);
-    uint8_t *blob = arena_new(arena, uint8_t, len);
-    for (size_t i = 0; i < len; i++) {
-        blob[i] = (uint8_t)rng_next(&rng);
-    }
-    memcpy(blob, &value, sizeof(value));
-    return (Bytes){blob, len};
-}
-
-static MetricsExtra extra_of(int64_t timestamp_ms, uint64_t value, Arena *arena)
-{
-    const SampleKind kind = sample_kind(value);
-    return (MetricsExtra){.histogram = is_histogram(kind) ? blob_of(value, arena) : (Bytes){0},
-                          .start_ms = has_start(kind) ? start_of(timestamp_ms, value) : INT64_MIN};
 }
 
 // --- writing -------------------------------------------------------------------------------------
@@ -249,7 +204,7 @@ Status sample_batch_write(SampleBatch *b, Store *store, MetricsResult *result, E
     for (size_t i = 0; i < b->count; i++) {
         timestamps[i] = b->samples[i].timestamp_ms;
         memcpy(&values[i], &b->samples[i].value, sizeof(values[i]));
-        extras[i] = extra_of(timestamps[i], b->samples[i].value, &arena);
+        extras[i] = sample_extra(timestamps[i], b->samples[i].value, &arena);
         const Str wire = b->samples[i].wire;
         if (i > 0 && str_eq(wire, b->samples[i - 1].wire)) {
             series[series_count - 1].sample_count++;
@@ -283,8 +238,7 @@ typedef struct SampleList {
     Arena *arena;
     ModelSample *samples;
     size_t count, cap;
-    bool any_extended; // some row is more than a float
-    bool any_reduced;  // some row is less than its value says: right when all are floats
+    SampleKinds kinds;
 } SampleList;
 
 static size_t add_map_labels(const Vector *flat, uint32_t at, Label *labels)
@@ -305,11 +259,8 @@ static size_t add_map_labels(const Vector *flat, uint32_t at, Label *labels)
 typedef struct Row {
     Label labels[2 * LABELS_COUNT_MAX];
     size_t label_count;
-    ModelSample sample;
+    SampleRow sample;
     int64_t date;
-    bool has_value, has_start;
-    int64_t start_ms;
-    Bytes histogram;
 } Row;
 
 static int64_t ms_at(const Vector *flat, uint32_t at)
@@ -325,15 +276,13 @@ static void read_column(Row *r, Str name, const Vector *flat, uint32_t at)
         r->sample.timestamp_ms = ms_at(flat, at);
     } else if (str_eq(name, STR("value"))) {
         memcpy(&r->sample.value, (const double *)flat->data + at, sizeof(r->sample.value));
-        r->has_value = true;
+        r->sample.has_value = true;
     } else if (str_eq(name, STR("start_timestamp"))) {
-        r->start_ms = ms_at(flat, at);
-        r->has_start = true;
+        r->sample.start_ms = ms_at(flat, at);
+        r->sample.has_start = true;
     } else if (str_eq(name, STR("histogram"))) {
         const Str blob = vector_flat_str(flat, at);
-        r->histogram = (Bytes){(const uint8_t *)blob.ptr, blob.len};
-        ASSERT(blob.len >= sizeof(r->sample.value));
-        memcpy(&r->sample.value, blob.ptr, sizeof(r->sample.value));
+        r->sample.histogram = (Bytes){(const uint8_t *)blob.ptr, blob.len};
     } else if (str_eq(name, STR("date"))) {
         r->date = ((const int32_t *)flat->data)[at];
     } else if (str_eq(name, STR("labels"))) {
@@ -343,26 +292,6 @@ static void read_column(Row *r, Str name, const Vector *flat, uint32_t at)
             (Label){.name = str_eq(name, STR("metric_name")) ? STR("__name__") : name,
                     .value = vector_flat_str(flat, at)};
     }
-}
-
-// A row has what its value says: neither less nor more, and not what belongs to another.
-static void check_row(const Row *r, SampleList *list)
-{
-    const int64_t ms = r->sample.timestamp_ms;
-    const SampleKind kind = sample_kind(r->sample.value);
-    ASSERT(r->date == (ms - ((ms % 86400000) + 86400000) % 86400000) / 86400000);
-    ASSERT(r->has_value == (r->histogram.len == 0));
-    ASSERT(r->histogram.len == 0 || is_histogram(kind));
-    ASSERT(!r->has_start || has_start(kind));
-    if (r->histogram.len != 0) {
-        const Bytes want = blob_of(r->sample.value, list->arena);
-        ASSERT(want.len == r->histogram.len && memcmp(want.ptr, r->histogram.ptr, want.len) == 0);
-    }
-    ASSERT(!r->has_start || r->start_ms == start_of(ms, r->sample.value));
-    list->any_extended = list->any_extended || r->has_start || r->histogram.len != 0;
-    list->any_reduced = list->any_reduced || r->has_start != has_start(kind) ||
-                        (r->histogram.len != 0) != is_histogram(kind);
-    ASSERT(!list->any_extended || !list->any_reduced);
 }
 
 static void add_row(SampleList *list, const Batch *batch, uint32_t row)
@@ -375,10 +304,13 @@ static void add_row(SampleList *list, const Batch *batch, uint32_t row)
             read_column(&r, batch->schema->fields[i].name, flat, at);
         }
     }
-    check_row(&r, list);
-    r.sample.series = series_text(r.labels, r.label_count, list->arena);
+    const int64_t ms = r.sample.timestamp_ms;
+    ASSERT(r.date == (ms - ((ms % 86400000) + 86400000) % 86400000) / 86400000);
     list->samples = mem_grow(list->samples, &list->cap, list->count + 1, sizeof(*list->samples));
-    list->samples[list->count++] = r.sample;
+    list->samples[list->count++] =
+        (ModelSample){.series = series_text(r.labels, r.label_count, list->arena),
+                      .timestamp_ms = ms,
+                      .value = sample_of_row(&r.sample, &list->kinds, list->arena)};
 }
 
 static Status read_scan(Scan *scan, SampleList *list, Err *err)

@@ -8,6 +8,7 @@
 
 #include "store/scan.h"
 #include "store/store.h"
+#include "tests/model/sample_kinds.h"
 #include "tests/support/test.h"
 
 // --- the naive store -----------------------------------------------------------------------------
@@ -28,15 +29,6 @@ size_t model_count(const Model *model);
 const ModelSample *model_samples(Model *model);
 const uint64_t *model_get(const Model *model, Str series, int64_t timestamp_ms); // NULL: none
 
-typedef enum SampleKind {
-    SAMPLE_FLOAT,
-    SAMPLE_FLOAT_START,
-    SAMPLE_HISTOGRAM,
-    SAMPLE_HISTOGRAM_START,
-} SampleKind;
-
-SampleKind sample_kind(uint64_t value); // half of all values are plain floats
-
 // --- writing -------------------------------------------------------------------------------------
 
 // Collects samples into one MetricsBatch. Samples of one series need not come together.
@@ -49,7 +41,7 @@ void sample_batch_clear(SampleBatch *batch);
 void sample_batch_add(SampleBatch *batch, const Label *labels, size_t count, int64_t timestamp_ms,
                       uint64_t value);
 size_t sample_batch_count(const SampleBatch *batch);
-// From now on samples are written as what sample_kind() says, instead of as floats.
+// From now on samples are written as what their values say (sample_kinds.h), not as floats.
 void sample_batch_extend(SampleBatch *batch);
 Status sample_batch_write(SampleBatch *batch, Store *store, MetricsResult *result, Err *err);
 // Puts all samples into the model, in order.

@@ -168,8 +168,7 @@ static bool keep_wanted(const void *ctx, const ModelSample *s)
     if (want->has_value) {
         double v;
         memcpy(&v, &s->value, sizeof(v));
-        const SampleKind kind = want->extended ? sample_kind(s->value) : SAMPLE_FLOAT;
-        if (v > want->value_max || kind == SAMPLE_HISTOGRAM || kind == SAMPLE_HISTOGRAM_START) {
+        if (v > want->value_max || (want->extended && sample_is_histogram(s->value))) {
             return false; // NaN stays
         }
     }
