@@ -416,6 +416,10 @@ TEST(delta, commits_that_break_a_rule)
     memcpy(changed, fields, sizeof(changed));
     changed[8].nullable = false;
     const Schema strict = {.fields = changed, .count = 9};
+    Field tighter[8];
+    memcpy(tighter, fields, sizeof(tighter));
+    tighter[2].nullable = false; // it was nullable; the other way round is allowed
+    const Schema tight = {.fields = tighter, .count = 8};
     Field clash[10];
     memcpy(clash, fields, sizeof(clash));
     clash[8].name = STR("VALUE");
@@ -437,6 +441,7 @@ TEST(delta, commits_that_break_a_rule)
         {{.txns = &old, .txn_count = 1}, ERR_EXISTS, "written already"},
         {{.schema = &shorter}, ERR_INVALID, "'date' is missing"},
         {{.schema = &strict}, ERR_INVALID, "nullable"},
+        {{.schema = &tight}, ERR_INVALID, "'value' is missing or has changed"},
         {{.schema = &same}, ERR_INVALID, "but for case"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

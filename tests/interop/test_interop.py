@@ -6,7 +6,7 @@ import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from harness import Skip, equal, run, series  # noqa: E402
+from harness import Histogram, Skip, equal, histogram, run, series  # noqa: E402
 import readers  # noqa: E402
 
 T = 1767225600000
@@ -86,6 +86,38 @@ def test_clickhouse_reads_the_same_rows_through_the_delta_log(c):
     for table, query in (("metrics", METRICS), ("flows", FLOWS)):
         got = readers.ask("clickhouse", query.format(f"deltaLakeLocal('{c.dir}/data/default/{table}')").replace("sum(CASE WHEN metric_name <> 'stale' THEN value END)", "sumOrNullIf(value, metric_name <> 'stale')"))
         same(got, ours(s, query, table), table)
+
+
+HISTOGRAMS = ("SELECT job, count(*), count(value), sum(value), count(histogram), min(hex(histogram)), max(hex(histogram)) "
+              "FROM {} GROUP BY 1 ORDER BY 1")
+
+
+def histograms(c):
+    """A file of floats, made when `value` could not be null; one with histograms; and one of floats again."""
+    s = c.server()
+    some = [Histogram(histogram(count=n + 1, total=n / 3, positive=([(0, 1)], [n + 1]))) for n in range(300)]
+    for i, job in enumerate(("before", "mixed", "after")):
+        def value(k):
+            return some[k] if job == "mixed" and k % 2 else k / 4
+        answer = s.write(series({"__name__": "latency", "job": job}, [(T + i * 1000000 + k, value(k)) for k in range(300)]))
+        equal(answer.status, 204, answer.text)
+        s.flush()
+    return s
+
+
+def test_duckdb_reads_histograms(c):
+    s = histograms(c)
+    files = ", ".join(f"'{f}'" for f in files_of(c, "metrics"))
+    same(readers.ask("duckdb", HISTOGRAMS.format(f"read_parquet([{files}], union_by_name=true)")), ours(s, HISTOGRAMS, "metrics"), "histograms")
+    got = readers.ask("duckdb", f"SELECT count(*) FROM read_parquet([{files}], union_by_name=true) WHERE value IS NULL AND histogram IS NOT NULL")
+    equal(got, [("150",)])
+
+
+def test_clickhouse_reads_histograms_through_the_delta_log(c):
+    need("interop/chdb/libchdb.so")
+    s = histograms(c)
+    got = readers.ask("clickhouse", HISTOGRAMS.format(f"deltaLakeLocal('{c.dir}/data/default/metrics')"))
+    same(got, ours(s, HISTOGRAMS, "metrics"), "histograms")
 
 
 def test_clickhouse_reads_the_log_past_a_checkpoint(c):
