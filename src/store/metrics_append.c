@@ -163,8 +163,8 @@ static Samples samples_of(Append *a, const MetricsItem *item)
                        .count = s->sample_count};
     uint32_t plain = 0;
     for (uint32_t i = 0; i < samples.count; i++) {
-        plain += timestamp_is_valid(samples.timestamps_ms[i]) &
-                 !metrics_slot_is_record(samples.values[i]);
+        plain += (uint32_t)timestamp_is_valid(samples.timestamps_ms[i]) &
+                 (uint32_t)!metrics_slot_is_record(samples.values[i]);
     }
     if (a->batch->extras == NULL && plain == samples.count) {
         return samples;

@@ -59,7 +59,8 @@ static uint64_t run_rows(MetricsWindow *const *windows, const Schema *schema)
 
 static uint64_t scan_rows(MetricsWindow *window, const Schema *schema)
 {
-    const size_t columns[] = {0, 1, 2, schema->count - 1};
+    // Time, name and value; labels, and what comes behind them once there are extended samples.
+    const size_t columns[] = {0, 1, 2, schema->count - 3, schema->count - 2, schema->count - 1};
     MetricsScan *scan = NULL;
     Batch batch;
     Err err;
