@@ -8,7 +8,8 @@
 
 enum {
     PROMQL_EXPR_BYTES_MAX = 1 << 20,
-    PROMQL_DEPTH_MAX = 200, // of nested nodes
+    PROMQL_DEPTH_MAX = 1000,  // of the tree: 1 + 2 + 3 is one deeper than 1 + 2
+    PROMQL_NESTING_MAX = 250, // of parentheses, calls and signs within each other
     PROMQL_NODES_MAX = 100000,
 };
 
@@ -167,7 +168,7 @@ struct PromqlNode {
         struct {
             PromqlOp op; // right is NULL for a sign, both for step() and range()
             const PromqlNode *left, *right;
-            bool wrapped; // in parentheses
+            bool wrapped; // in parentheses; a number in them has the sign +
         } duration;
     } u;
 };
