@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the machine, or the part of it we were given, has.
-#define _GNU_SOURCE // sched_getaffinity, CPU_COUNT
+#define _GNU_SOURCE // sched_getaffinity, CPU_COUNT, madvise
 #include "base/num.h"
 #include "os/machine_internal.h"
 #include "os/thread.h"
 
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     PROC_FILE_MAX = 1024 * 1024,
     LIMIT_FILE_MAX = 256,
+    LARGE_PAGE_BYTES = 2 << 20, // of x86-64, and of arm64 with pages of 4 KB
 };
 
 // The whole text of a small file; false when it cannot be read.
@@ -151,6 +153,16 @@ uint32_t os_cpu_count(void)
     const uint32_t allowed = os_cgroup_limits(os_posix()).cpus;
     count = allowed < count ? allowed : count;
     return count == 0 ? 1 : count;
+}
+
+void os_memory_large_pages(void *p, size_t size_bytes)
+{
+    const uintptr_t mask = LARGE_PAGE_BYTES - 1;
+    const uintptr_t start = ((uintptr_t)p + mask) & ~mask;
+    const uintptr_t end = ((uintptr_t)p + size_bytes) & ~mask;
+    if (start < end) { // whole large pages only, so that nothing beside is taken
+        (void)madvise((uint8_t *)p + (start - (uintptr_t)p), end - start, MADV_HUGEPAGE);
+    }
 }
 
 uint64_t os_memory_total_bytes(void)

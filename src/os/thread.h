@@ -84,3 +84,5 @@ uint32_t os_cpu_count(void);
 uint64_t os_memory_total_bytes(void);    // of the machine, or of the cgroup when that is less
 uint64_t os_memory_resident_bytes(void); // of this process
 double os_process_cpu_seconds(void);     // user + system, of this process
+// [p, p + size_bytes) is read and written all over: the system may use large pages for it. A hint.
+void os_memory_large_pages(void *p, size_t size_bytes);

@@ -59,6 +59,12 @@ typedef struct Group {
     bool frame_open;
 } Group;
 
+// Labels of a series that the table may not know; in the scratch's arena.
+typedef struct Parsed {
+    LabelSet labels;
+    bool valid, canonical;
+} Parsed;
+
 // --- rejections ----------------------------------------------------------------------------------
 
 static void reject(Append *a, uint32_t series, uint64_t samples, Err *why)
@@ -183,13 +189,21 @@ static void defer(MetricsScratch *scratch, LabelsHash canonical, uint32_t series
         (MetricsItem){.hash = canonical, .series = series};
 }
 
+static Status parse_labels(Append *a, const MetricsItem *item, Parsed *out, Err *err)
+{
+    const MetricsSeries *input = &a->batch->series[item->series];
+    const Status st = labels_parse(input->labels, &a->hot->limits, &a->scratch->labels,
+                                   &out->labels, &out->canonical, err);
+    out->valid = st == OK;
+    return st;
+}
+
 // Finds or makes the series of an item whose hash missed, or hit an alias. *series is
 // METRICS_SERIES_NONE when it was deferred or rejected; fails only when the shard is full.
 static Status resolve_locked(Append *a, MetricsShard *shard, const MetricsItem *item,
-                             uint32_t *series, Err *err) REQUIRES(shard->mu)
+                             Parsed *parsed, uint32_t *series, Err *err) REQUIRES(shard->mu)
 {
     MetricsScratch *scratch = a->scratch;
-    const MetricsSeries *input = &a->batch->series[item->series];
     *series = metrics_registry_find(shard->registry, item->hash); // an item before may have made it
     if (*series < METRICS_SERIES_ALIAS) {
         return OK;
@@ -199,27 +213,21 @@ static Status resolve_locked(Append *a, MetricsShard *shard, const MetricsItem *
         *series = METRICS_SERIES_NONE;
         return OK;
     }
-    LabelSet labels = {0};
-    bool canonical = false;
     Err why;
-    if (arena_over_budget(&scratch->labels)) {
-        arena_reset(&scratch->labels);
-    }
-    if (labels_parse(input->labels, &a->hot->limits, &scratch->labels, &labels, &canonical, &why) !=
-        OK) {
+    if (!parsed->valid && parse_labels(a, item, parsed, &why) != OK) {
         a->result->series_rejected++;
-        reject(a, item->series, input->sample_count, &why);
+        reject(a, item->series, a->batch->series[item->series].sample_count, &why);
         return OK;
     }
-    if (!canonical && !a->canonical) {
+    if (!parsed->canonical && !a->canonical) {
         buf_clear(&scratch->canonical);
-        labels_encode(&labels, &scratch->canonical);
+        labels_encode(&parsed->labels, &scratch->canonical);
         const LabelsHash hash = labels_hash(buf_bytes(&scratch->canonical), a->hot->key);
         metrics_registry_alias(shard->registry, item->hash, hash);
         defer(scratch, hash, item->series);
         return OK;
     }
-    return metrics_shard_add_locked(shard, item->hash, &labels, series, err);
+    return metrics_shard_add_locked(shard, item->hash, &parsed->labels, series, err);
 }
 
 // --- frames --------------------------------------------------------------------------------------
@@ -440,6 +448,7 @@ static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, 
     const MetricsRegistry *r = g->shard->registry;
     const MetricsWindow *w = g->shard->window;
     uint32_t series[STEP];
+    Parsed parsed[STEP];
     for (size_t i = 0; i < count; i++) {
         __builtin_prefetch(&r->slots[metrics_registry_slot(r, items[i].hash)]);
     }
@@ -449,14 +458,24 @@ static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, 
             __builtin_prefetch(metrics_window_entry(w, series[i]), 1);
         }
     }
+    if (arena_over_budget(&a->scratch->labels)) {
+        arena_reset(&a->scratch->labels);
+    }
     for (size_t i = 0; i < count; i++) {
         if (series[i] < METRICS_SERIES_ALIAS) {
             prefetch_tail(w, series[i]);
+            continue;
+        }
+        Err ignored; // met again, and reported, when its turn comes
+        parsed[i].valid = false;
+        if (series[i] == METRICS_SERIES_NONE &&
+            parse_labels(a, &items[i], &parsed[i], &ignored) == OK) {
+            metrics_registry_prefetch(r, &parsed[i].labels);
         }
     }
     for (size_t i = 0; i < count; i++) {
         if (series[i] >= METRICS_SERIES_ALIAS) {
-            TRY(resolve_locked(a, g->shard, &items[i], &series[i], err));
+            TRY(resolve_locked(a, g->shard, &items[i], &parsed[i], &series[i], err));
         }
         if (series[i] != METRICS_SERIES_NONE) {
             TRY(append_series_locked(a, g, &items[i], series[i], err));

@@ -3,6 +3,7 @@
 
 #include "codec/hash.h"
 #include "codec/varint.h"
+#include "os/thread.h"
 
 enum { SLOTS_FIRST = 16, LENGTH_BYTES_MAX = 3, LENGTH_MAX = (1 << 21) - 1 };
 
@@ -25,6 +26,18 @@ void metrics_array_deinit(MetricsArray *a)
         mem_free(a->chunks[i]);
         a->chunks[i] = NULL;
     }
+}
+
+// --- hash tables --------------------------------------------------------------------------------
+
+void *metrics_table_new(size_t count, size_t size)
+{
+    // Slots are read before they are written. In untouched memory that would be two page faults for
+    // each page, the second with an interrupt for every CPU: so all of it is written first.
+    void *table = mem_alloc_aligned(count * size);
+    os_memory_large_pages(table, count * size);
+    memset(table, 0, count * size);
+    return table;
 }
 
 // --- MetricsDict ---------------------------------------------------------------------------------
@@ -82,7 +95,7 @@ static void grow(MetricsDict *d)
     }
     const uint32_t slot_count =
         d->slot_count < SLOTS_FIRST ? SLOTS_FIRST : d->slot_count + d->slot_count / 2;
-    MetricsDictSlot *slots = mem_new(MetricsDictSlot, slot_count);
+    MetricsDictSlot *slots = metrics_table_new(slot_count, sizeof(*slots));
     for (uint32_t i = 0; i < d->slot_count; i++) {
         if (d->slots[i].code_plus_1 != 0) {
             insert(slots, slot_count, d->slots[i]);
@@ -116,11 +129,26 @@ uint32_t metrics_dict_find(const MetricsDict *d, Str s, uint64_t key)
     return find(d, s, hash_of(s, key));
 }
 
+void metrics_dict_prefetch(const MetricsDict *d, Str s, uint64_t key)
+{
+    if (d->count != 0 && !str_eq(s, d->last)) {
+        __builtin_prefetch(&d->slots[slot_of(hash_of(s, key), d->slot_count)], 1);
+    }
+}
+
 uint32_t metrics_dict_put(MetricsDict *d, Str s, uint64_t key)
 {
+    if (d->count != 0 && str_eq(s, d->last)) {
+        return d->last_code;
+    }
     const uint32_t hash = hash_of(s, key);
     uint32_t code = find(d, s, hash);
-    if (code != METRICS_CODE_NONE || d->count == METRICS_CODE_NONE || s.len > LENGTH_MAX ||
+    if (code != METRICS_CODE_NONE) {
+        d->last = metrics_dict_str(d, code);
+        d->last_code = code;
+        return code;
+    }
+    if (d->count == METRICS_CODE_NONE || s.len > LENGTH_MAX ||
         d->next_position > METRICS_DICT_BYTES_MAX) {
         return code;
     }
@@ -135,5 +163,7 @@ uint32_t metrics_dict_put(MetricsDict *d, Str s, uint64_t key)
         d->next_position;
     d->next_position += (uint32_t)(text - at) + (uint32_t)s.len;
     insert(d->slots, d->slot_count, (MetricsDictSlot){hash, code + 1});
+    d->last = (Str){(const char *)text, s.len};
+    d->last_code = code;
     return code;
 }

@@ -83,6 +83,9 @@ static inline void *metrics_array_at(const MetricsArray *a, uint32_t i, size_t s
 void *metrics_array_put(MetricsArray *a, uint32_t i, size_t size, uint64_t *bytes);
 void metrics_array_deinit(MetricsArray *a);
 
+// Zeroed memory for a hash table, all of which will be in use; freed by mem_free().
+void *metrics_table_new(size_t count, size_t size);
+
 // --- MetricsDict ---------------------------------------------------------------------------------
 
 typedef struct MetricsDictSlot {
@@ -97,6 +100,8 @@ typedef struct MetricsDict {
     uint32_t next_position;
     MetricsDictSlot *slots; // moves: for lookups under the lock only
     uint32_t slot_count;
+    Str last;            // the string that was put last: senders group alike series
+    uint32_t last_code;  // when count != 0
     uint64_t size_bytes; // memory taken, without this struct
 } MetricsDict;
 
@@ -106,6 +111,9 @@ void metrics_dict_deinit(MetricsDict *d); // accepts a zeroed one
 uint32_t metrics_dict_find(const MetricsDict *d, Str s, uint64_t key);
 // The same, appended when absent; METRICS_CODE_NONE when the dictionary is full.
 uint32_t metrics_dict_put(MetricsDict *d, Str s, uint64_t key);
+
+// Before metrics_dict_put(): fetches what it will read first.
+void metrics_dict_prefetch(const MetricsDict *d, Str s, uint64_t key);
 
 // Where the entry of a code lies: it stays there, and metrics_dict_entry_str() reads it.
 static inline const uint8_t *metrics_dict_entry(const MetricsDict *d, uint32_t code)

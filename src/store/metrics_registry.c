@@ -93,7 +93,7 @@ static void slots_grow(MetricsRegistry *r)
         return;
     }
     const uint32_t slot_count = r->slot_count + r->slot_count / 2;
-    MetricsSlot *slots = mem_new(MetricsSlot, slot_count);
+    MetricsSlot *slots = metrics_table_new(slot_count, sizeof(*slots));
     for (uint32_t i = 0; i < r->slot_count; i++) {
         if (r->slots[i].ref_plus_1 != 0) {
             slot_insert(slots, slot_count, r->slots[i]);
@@ -249,6 +249,18 @@ static uint32_t *shape_room(MetricsRegistry *r, MetricsShape *shape, uint32_t *s
 }
 
 // --- series --------------------------------------------------------------------------------------
+
+void metrics_registry_prefetch(const MetricsRegistry *r, const LabelSet *labels)
+{
+    if (r->shape_count == 0) {
+        return;
+    }
+    const MetricsShape *shape = metrics_registry_shape(r, r->last_shape); // a guess
+    for (uint32_t i = 0; i < shape->label_count && i < labels->count; i++) {
+        metrics_dict_prefetch(metrics_registry_dict(r, shape->labels[i].column),
+                              labels->labels[i].value, r->key);
+    }
+}
 
 Status metrics_registry_add(MetricsRegistry *r, LabelsHash hash, const LabelSet *labels,
                             int64_t floor_ms, uint32_t *series, Err *err)

@@ -136,6 +136,8 @@ static inline uint32_t metrics_registry_find(const MetricsRegistry *r, LabelsHas
 // Adds a series that is not there. ERR_LIMIT when the registry or a dictionary is full.
 Status metrics_registry_add(MetricsRegistry *r, LabelsHash hash, const LabelSet *labels,
                             int64_t floor_ms, uint32_t *series, Err *err);
+// Fetches what metrics_registry_add() of such a set will read first.
+void metrics_registry_prefetch(const MetricsRegistry *r, const LabelSet *labels);
 // Remembers that `hash` is another form of the set whose canonical form hashes to `canonical`. Does
 // nothing when there are as many aliases as series: permutations of labels cost time, not memory.
 void metrics_registry_alias(MetricsRegistry *r, LabelsHash hash, LabelsHash canonical);
