@@ -45,7 +45,7 @@ typedef struct Err {
     int os_errno;     // 0 unless the failure came from the operating system
     const char *file; // where the error was first raised
     int line;
-    char msg[232]; // UTF-8, NUL-terminated, truncated when too long
+    char msg[1000]; // UTF-8, NUL-terminated, truncated when too long
 } Err;
 
 // Fills *err and returns `status`, so that raising an error is one expression:

@@ -11,12 +11,14 @@
 #include "query/watch.h"
 #include "store/store.h"
 
-enum {                             // defaults, by Prometheus' flag names
-    PROMQL_MAX_SAMPLES = 50000000, // --query.max-samples
-    PROMQL_TIMEOUT_MS = 120000,    // --query.timeout
-    PROMQL_MAX_CONCURRENCY = 20,   // --query.max-concurrency
-    PROMQL_LOOKBACK_MS = 300000,   // --query.lookback-delta
-    PROMQL_MAX_STEPS = 11000,      // points per series of a range query
+enum {                              // defaults, by Prometheus' flag names
+    PROMQL_MAX_SAMPLES = 50000000,  // --query.max-samples
+    PROMQL_TIMEOUT_MS = 120000,     // --query.timeout
+    PROMQL_MAX_CONCURRENCY = 20,    // --query.max-concurrency
+    PROMQL_LOOKBACK_MS = 300000,    // --query.lookback-delta
+    PROMQL_MAX_STEPS = 11000,       // points per series of a range query
+    PROMQL_MAX_WAITING = 1000,      // queries that wait for their turn
+    PROMQL_DEFAULT_STEP_MS = 60000, // of subqueries without one
 };
 
 typedef struct PromqlEngine PromqlEngine;
