@@ -6,7 +6,7 @@
 // (up to 1.5), so three C++ functions that the library exports are called by their symbols. All
 // their arguments are pointers and integers, which C and C++ hand over alike. The symbols are weak,
 // and their names spell out their types: a library in which they are gone or differ gives plain
-// dictionary vectors, and the same answers. See docs/decisions/0016-dictionary-symbols.md.
+// dictionary vectors, and the same answers. See docs/decisions/0017-dictionary-symbols.md.
 #include "sql/engine_internal.h"
 
 // A duckdb::shared_ptr, which has two words. More of them here make C return it through memory, as

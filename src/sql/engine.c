@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_MEMORY_BYTES = 1 << 30 };
+enum {
+    DEFAULT_MEMORY_BYTES = 1 << 30,
+    IDLE_SLEEP_NS = 100000, // between two looks for work
+};
 static const uint64_t DEFAULT_TEMP_BYTES = UINT64_C(10) << 30;
 
 const char *sql_library_version(void)
@@ -292,11 +295,27 @@ static Status prepare(SqlRun *run, const char *text, duckdb_prepared_statement *
     return st;
 }
 
+// Works on the statement until rows flow; false when it failed, and duckdb_pending_error() says why.
+// DuckDB's own loop turns at full speed while its other threads have all the work there is; this
+// one sleeps.
+static bool wait_for_rows(SqlRun *run, duckdb_pending_result pending)
+{
+    duckdb_pending_state state = DUCKDB_PENDING_RESULT_NOT_READY;
+    while (state == DUCKDB_PENDING_RESULT_NOT_READY || state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+        state = duckdb_pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+            os_sleep_ns(run->engine->options.os, IDLE_SLEEP_NS);
+        }
+    }
+    return state != DUCKDB_PENDING_ERROR;
+}
+
 static Status execute(SqlRun *run, duckdb_prepared_statement statement, Err *err)
 {
     Status st = OK;
     duckdb_pending_result pending = NULL;
-    if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
+    if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess ||
+        !wait_for_rows(run, pending)) {
         st = sql_run_error(run, duckdb_pending_error(pending), err);
     } else {
         run->has_result = true;
@@ -305,6 +324,18 @@ static Status execute(SqlRun *run, duckdb_prepared_statement statement, Err *err
         }
     }
     duckdb_destroy_pending(&pending);
+    return st;
+}
+
+// One transaction for all that is asked on behalf of the statement: now() is one instant.
+static Status begin(SqlRun *run, Err *err)
+{
+    duckdb_result result;
+    Status st = OK;
+    if (duckdb_query(run->connection, "BEGIN TRANSACTION READ ONLY", &result) != DuckDBSuccess) {
+        st = sql_run_error(run, duckdb_result_error(&result), err);
+    }
+    duckdb_destroy_result(&result);
     return st;
 }
 
@@ -353,7 +384,7 @@ static Status start(SqlRun *run, Str text, Err *err)
     Str zero_ended = arena_str(&run->arena, text); // arena memory is zeroed
 
     buf_init(&wrapped, 2 * SQL_TEXT_MAX_BYTES);
-    TRY_OUT(run_setup(run->connection, "BEGIN TRANSACTION READ ONLY", err));
+    TRY_OUT(begin(run, err));
     if (!run->engine->options.no_pushdown) {
         sql_find_predicates(run, sql_text_explained(text));
     }
