@@ -309,6 +309,21 @@ static Status load_packed(RleDecoder *d, uint32_t groups, Err *err)
     return OK;
 }
 
+// The value of a run: `size` bytes, which are there. Loading four and masking beats a copy of so
+// many, whose result cannot be forwarded to the load that follows.
+static inline uint32_t run_value(const uint8_t *p, const uint8_t *end, unsigned size)
+{
+    uint32_t value = 0;
+    if (end - p >= (ptrdiff_t)sizeof(value)) {
+        memcpy(&value, p, sizeof(value));
+        return value & (uint32_t)codec_mask(size * 8);
+    }
+    for (unsigned i = 0; i < size; i++) {
+        value |= (uint32_t)p[i] << (8 * i);
+    }
+    return value;
+}
+
 // Makes sure that the current run has values left.
 static Status load(RleDecoder *d, Err *err)
 {
@@ -327,8 +342,7 @@ static Status load(RleDecoder *d, Err *err)
         if ((size_t)(d->end - p) < size) {
             return err_set(err, ERR_CORRUPT, "RLE data ends inside a run");
         }
-        uint32_t value = 0;
-        memcpy(&value, p, size);
+        const uint32_t value = run_value(p, d->end, size);
         if (value > d->value_max) {
             return above_max(d, value, err);
         }
@@ -405,9 +419,45 @@ static Status unpack_checked(const RleDecoder *d, const RleRun *run, uint32_t co
     return OK;
 }
 
+// Short runs, as long as the next value begins one: each is written as eight values, of which the
+// next run takes back what is too much, so that no branch hangs on its length. Returns how many
+// values there were. What is not such a run, or is wrong, is left to load().
+static size_t decode_short_runs(RleDecoder *d, uint32_t *out, size_t count)
+{
+    enum { LONGEST = 8, HEADER_AND_VALUE = 1 + 4 };
+    const unsigned size = value_bytes(d->width);
+    const uint32_t mask = (uint32_t)codec_mask(size * 8);
+    const uint8_t *p = d->pos;
+    size_t done = 0;
+    while (count - done >= LONGEST && d->end - p >= HEADER_AND_VALUE) {
+        const uint32_t header = p[0];
+        uint32_t value;
+        memcpy(&value, p + 1, sizeof(value));
+        value &= mask;
+        if ((header & 1) != 0 || header > LONGEST << 1 || value > d->value_max) {
+            break;
+        }
+        for (unsigned i = 0; i < LONGEST; i++) {
+            out[done + i] = value;
+        }
+        done += header >> 1;
+        p += 1 + size;
+    }
+    d->pos = p;
+    return done;
+}
+
 Status rle_decode(RleDecoder *d, uint32_t *out, size_t count, Err *err)
 {
     while (count > 0) {
+        if (d->left == 0) {
+            const size_t done = decode_short_runs(d, out, count);
+            out += done;
+            count -= done;
+            if (count == 0) {
+                break;
+            }
+        }
         TRY(load(d, err));
         const RleRun run = current(d, count);
         if (run.packed) {
@@ -485,6 +535,29 @@ Status rle_decode_runs(RleDecoder *d, uint32_t count, RleRuns *runs, uint32_t *d
             break; // full
         }
     }
+    return OK;
+}
+
+Status rle_count_runs(const RleDecoder *d, uint32_t count, uint32_t most, uint32_t *out, Err *err)
+{
+    enum { SHORT_MAX = 0x7f }; // a header of one byte
+    RleDecoder copy = *d;
+    const unsigned size = value_bytes(d->width);
+    uint32_t runs = 0;
+    while (count > 0 && runs <= most) {
+        RleRun run;
+        if (copy.left == 0 && copy.end - copy.pos > (ptrdiff_t)size && (*copy.pos & 1) == 0 &&
+            *copy.pos <= SHORT_MAX && (uint32_t)*copy.pos >> 1 <= count) {
+            count -= (uint32_t)*copy.pos >> 1;
+            copy.pos += 1 + size;
+            runs++;
+            continue;
+        }
+        TRY(rle_next(&copy, count, &run, err));
+        runs += run.packed ? run.count : 1;
+        count -= run.count;
+    }
+    *out = runs;
     return OK;
 }
 

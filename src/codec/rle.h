@@ -104,6 +104,10 @@ typedef struct RleRuns {
 } RleRuns;
 Status rle_decode_runs(RleDecoder *d, uint32_t count, RleRuns *runs, uint32_t *decoded, Err *err);
 
+// How many runs the next `count` values come in, at most: packed values count one each. Stops early
+// when there are more than `most`. The decoder stays where it is; values are not checked.
+Status rle_count_runs(const RleDecoder *d, uint32_t count, uint32_t most, uint32_t *out, Err *err);
+
 // Width 1 only: the next `count` values into bits [to, to + count) of `bits` (LSB first; other bits
 // are kept); *ones counts the set ones among them. For levels of a nullable column and booleans.
 Status rle_decode_bits(RleDecoder *d, uint64_t *bits, size_t to, size_t count, size_t *ones,

@@ -231,6 +231,44 @@ TEST(rle, decode_runs)
     }
 }
 
+TEST(rle, count_runs)
+{
+    enum { MAX = 2000 };
+    Err err;
+    uint32_t *v = arena_new(&t->arena, uint32_t, MAX);
+    for (int round = 0; round < 300; round++) {
+        const unsigned width = 1 + (unsigned)(test_random(t) % 32);
+        const size_t n = random_values(t, width, v, MAX);
+        Buf b;
+        buf_init(&b, 0);
+        RleEncoder e;
+        rle_encoder_init(&e, &b, width);
+        rle_put_values(&e, v, n);
+        rle_encoder_finish(&e);
+        RleDecoder d;
+        CHECK_OK(rle_decoder_init(&d, buf_bytes(&b), width, UINT32_MAX, &err));
+        CHECK_OK(rle_skip(&d, test_random(t) % (n + 1), &err));
+        RleDecoder copy = d;
+        const uint32_t count = (uint32_t)(test_random(t) % (n + 1)) / 2;
+        uint32_t left = count;
+        uint32_t want = 0;
+        uint32_t got = 0;
+        const bool enough = rle_count_runs(&d, count, UINT32_MAX, &got, &err) == OK;
+        while (enough && left > 0) {
+            RleRun run;
+            CHECK_OK(rle_next(&copy, left, &run, &err));
+            want += run.packed ? run.count : 1;
+            left -= run.count;
+        }
+        CHECK_EQ(got, want);
+        if (want > 0) { // stops as soon as it knows
+            CHECK_OK(rle_count_runs(&d, count, want / 2, &got, &err));
+            CHECK(got > want / 2 && got <= want);
+        }
+        buf_deinit(&b);
+    }
+}
+
 TEST(rle, bits)
 {
     enum { MAX = 3000 };

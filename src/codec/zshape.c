@@ -143,3 +143,28 @@ Status zshape_stride(Zshape *z, Bytes in, size_t stride, Buf *out, Err *err)
     buf_commit(out, size);
     return OK;
 }
+
+// RFC 8878 3.1.1: magic number, descriptor, size of the contents, then blocks of type Raw_Block,
+// each behind three bytes: bit 0 is set in the last one, bits 1 and 2 are the type, the rest is the
+// size.
+void zshape_stored(Bytes in, Buf *out)
+{
+    enum {
+        MAGIC = (int)0xFD2FB528,
+        SIZE_OF_8_BYTES = 0xE0, // Frame_Content_Size_flag 3, Single_Segment_flag
+        HEADER_BITS = 3,
+    };
+    size_t done = 0;
+    buf_put_u32le(out, (uint32_t)MAGIC);
+    buf_put_u8(out, SIZE_OF_8_BYTES);
+    buf_put_u64le(out, in.len);
+    do {
+        const size_t left = in.len - done;
+        const size_t n = left < BLOCK_BYTES_MAX ? left : BLOCK_BYTES_MAX;
+        const uint32_t header = (uint32_t)n << HEADER_BITS | (n == left);
+        buf_put_u8(out, (uint8_t)header);
+        buf_put_u16le(out, (uint16_t)(header >> 8));
+        buf_put(out, in.ptr + done, n);
+        done += n;
+    } while (done < in.len);
+}

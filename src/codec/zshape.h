@@ -26,3 +26,7 @@ Status zshape_planes(Zshape *z, int level, Bytes in, size_t prefix, size_t plane
 // smaller by a quarter on the dictionary codes of a random walk; useless on anything else, so
 // compare. Appends to `out`. ERR_LIMIT when `out` is full.
 Status zshape_stride(Zshape *z, Bytes in, size_t stride, Buf *out, Err *err);
+
+// The bytes as they are, which every decoder only has to copy. Appends to `out`, which may fill up:
+// ask buf_ok().
+void zshape_stored(Bytes in, Buf *out);

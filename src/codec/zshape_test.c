@@ -125,6 +125,22 @@ TEST(zshape, stride_suits_the_codes_of_a_walk)
     compress_free(c);
 }
 
+TEST(zshape, stored_bytes_come_back_at_every_size)
+{
+    static const size_t sizes[] = {0, 1, 255, 256, 65536, 131071, 131072, 131073, 262144, 1000001};
+    Compress *c = compress_new();
+    Buf out = {0};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        const Bytes in = {.ptr = random_bytes(t, sizes[i], 256), .len = sizes[i]};
+        buf_clear(&out);
+        zshape_stored(in, &out);
+        check_round_trip(t, c, &out, in);
+        CHECK(out.len <= in.len + 13 + 3 * (in.len / 131072 + 1));
+    }
+    buf_deinit(&out);
+    compress_free(c);
+}
+
 TEST(zshape, full_output_is_an_error)
 {
     Err err = {0};

@@ -296,22 +296,6 @@ void parquet_spread(const uint64_t *validity, ParquetRows rows, size_t width, co
 
 // ---- runs
 
-// How many runs the next `count` values of `d` come in, at most: packed values count one each.
-// Returns early when there are more than `most`.
-static Status count_runs(const RleDecoder *d, uint32_t count, uint32_t most, uint32_t *out,
-                         Err *err)
-{
-    RleDecoder copy = *d;
-    *out = 0;
-    while (count > 0 && *out <= most) {
-        RleRun run;
-        TRY(rle_next(&copy, count, &run, err));
-        *out += run.packed ? run.count : 1;
-        count -= run.count;
-    }
-    return OK;
-}
-
 // Sets up the vector for `rows` nulls.
 static void set_nulls(ParquetColumn *c, uint32_t rows)
 {
@@ -402,7 +386,7 @@ static Status try_runs(ParquetColumn *c, uint32_t rows, bool *done, Err *err)
     uint32_t level_runs = 1, code_runs = 0;
     *done = false;
     if (nullable) {
-        TRY(count_runs(&l->def, rows, most, &level_runs, err));
+        TRY(rle_count_runs(&l->def, rows, most, &level_runs, err));
     }
     if (level_runs > most) {
         return OK;
@@ -427,7 +411,7 @@ static Status try_runs(ParquetColumn *c, uint32_t rows, bool *done, Err *err)
     if (l->values.kind != PARQUET_VALUES_CODES || l->dictionary.code_count == 0) {
         return OK;
     }
-    TRY(count_runs(&l->values.rle, valid, most, &code_runs, err));
+    TRY(rle_count_runs(&l->values.rle, valid, most, &code_runs, err));
     if (level_runs + code_runs > most) {
         return OK;
     }

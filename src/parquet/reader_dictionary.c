@@ -122,6 +122,69 @@ static void squeeze_text(ParquetDictionary *d, size_t count)
     offsets[kept] = used;
 }
 
+// True when every value is greater than the one before, which is how most writers leave them, and
+// which tells without a table that none is there twice. Values that have no order are not.
+#define IS_ASCENDING(T)                                                                            \
+    do {                                                                                           \
+        const T *in = v->data;                                                                     \
+        for (size_t i = 1; i < count; i++) {                                                       \
+            ordered += in[i - 1] < in[i];                                                          \
+        }                                                                                          \
+    } while (0)
+
+static bool text_is_ascending(const Vector *v, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        const Str a = vector_flat_str(v, i - 1);
+        const Str b = vector_flat_str(v, i);
+        const size_t n = a.len < b.len ? a.len : b.len;
+        const int order = n == 0 ? 0 : memcmp(a.ptr, b.ptr, n);
+        if (order > 0 || (order == 0 && a.len >= b.len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_ascending(const Vector *v, size_t count)
+{
+    size_t ordered = 1;
+    switch (v->type) {
+    case COLUMN_INT32:
+    case COLUMN_DATE:
+        IS_ASCENDING(int32_t);
+        break;
+    case COLUMN_UINT32:
+        IS_ASCENDING(uint32_t);
+        break;
+    case COLUMN_INT64:
+    case COLUMN_TIMESTAMP:
+        IS_ASCENDING(int64_t);
+        break;
+    case COLUMN_UINT64:
+        IS_ASCENDING(uint64_t);
+        break;
+    case COLUMN_FLOAT:
+        IS_ASCENDING(float);
+        break;
+    case COLUMN_DOUBLE:
+        IS_ASCENDING(double);
+        break;
+    case COLUMN_STRING:
+    case COLUMN_BINARY:
+        return text_is_ascending(v, count);
+    case COLUMN_BOOL:
+    case COLUMN_INT8:
+    case COLUMN_INT16:
+    case COLUMN_UINT8:
+    case COLUMN_UINT16:
+    case COLUMN_UUID:
+    case COLUMN_MAP:
+        return false; // dictionaries of these are small, or rare
+    }
+    return ordered == count;
+}
+
 // Finds values that are there twice with a table of at least twice as many slots; does nothing more
 // when there are none.
 static void find_repeated(ParquetDictionary *d, const ParquetLeaf *leaf)
@@ -195,7 +258,9 @@ Status parquet_dictionary_load(ParquetDictionary *d, const ParquetLeaf *leaf,
     } else {
         TRY(load_fixed(d, leaf, values, err));
     }
-    find_repeated(d, leaf);
+    if (!is_ascending(&d->vector, count)) {
+        find_repeated(d, leaf);
+    }
     d->present = true;
     return OK;
 }

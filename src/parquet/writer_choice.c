@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which coding each page of a chunk gets. What is compared is what really counts, bytes after
-// compression, on a few pages of each kind.
+// compression, on a few pages of each kind. Numbers that files are searched by count as a little
+// larger where zstd has to make them again: undoing it takes ten times as long as unpacking codes.
 //
 // A chunk of a sorted table holds many metrics one after the other, and what is best for counters
 // is not for latencies. So pages of floats are put in groups by the kind of number they mostly
@@ -12,9 +13,7 @@
 
 enum {
     CANDIDATES_MAX = 4,
-    SAMPLE_PAGES = 3, // of a group
-    // Below this level reading quickly counts for more than the last tenth of size.
-    SINGLES_LEVEL_MIN = 4,
+    SAMPLE_PAGES = 3,            // of a group
     KIND_VALUES = 256,           // looked at to tell the kind of a page
     TRIAL_DISTINCT_PERCENT = 97, // of a sample; with more there is nothing to look up twice
 };
@@ -146,14 +145,14 @@ static uint32_t dict_candidates(const WriterEncoder *e, WriterCoding out[static 
     uint32_t n = 0;
     out[n++] = WRITER_DICT;
     out[n++] = WRITER_DICT_ALIGNED;
-    if (dict->count > 256 && e->tools->level >= SINGLES_LEVEL_MIN) {
+    if (dict->count > 256 && e->tools->level >= WRITER_COLD_LEVEL_MIN) {
         out[n++] = WRITER_DICT_SINGLES;
     }
     return n;
 }
 
-// The size of a group's pages in one coding, judged from its sample; UINT64_MAX when a page is too
-// large in it.
+// The size of a group's pages in one coding, judged from its sample, and what reading them adds to
+// it; UINT64_MAX when a page is too large in it.
 static Status sample_bytes(WriterEncoder *e, const Group *g, WriterCoding coding, uint64_t *bytes,
                            Err *err)
 {
@@ -174,7 +173,8 @@ static Status sample_bytes(WriterEncoder *e, const Group *g, WriterCoding coding
         }
         TRY(st);
         TRY(writer_body_compress(tools, &tools->raw, &body, &tools->packed, err));
-        total += tools->packed.len < body.len ? tools->packed.len : body.len;
+        const size_t stored = tools->packed.len < body.len ? tools->packed.len : body.len;
+        total += stored + writer_undo_bytes(&body, stored);
         rows += writer_encoder_rows(e, g->sample[i]);
     }
     *bytes = total * g->row_count / rows;

@@ -25,6 +25,8 @@ enum {
     WRITER_DICTIONARY_SORT_MAX = 1 << 17, // texts; a larger dictionary stays in order of first use
     WRITER_PAGE_SLOTS_MAX = 1 << 26,      // levels of one page: entries of its maps
     WRITER_PAGES_MAX = PARQUET_ROW_GROUP_ROWS_MAX / PARQUET_PAGE_ROWS,
+    // zstd level from which on the last tenth of size counts for more than reading quickly.
+    WRITER_COLD_LEVEL_MIN = 4,
     WRITER_BUFFER_BYTES = 1 << 20, // the file is written in pieces of at least this size
 };
 
@@ -227,6 +229,7 @@ typedef struct WriterBody {
     WriterCoding coding;
     uint32_t plane_bytes; // SPLIT: length of one stream
     uint32_t slot_count;
+    bool reads_count; // how long it takes to read counts beside the size: writer_undo_bytes()
 } WriterBody;
 
 // Contexts and memory that are reused from chunk to chunk.
@@ -260,7 +263,11 @@ Status writer_dict_build(WriterTools *tools, WriterView *view, WriterPages pages
 Status writer_page_body(WriterTools *tools, WriterView *view, const WriterDict *dict,
                         const WriterSlots *slots, WriterCoding coding, Buf *out, WriterBody *body,
                         Err *err);
-// Appends the compressed body to `out`.
+// What it takes to undo zstd, in bytes: how many more could be stored for the same cost, when a
+// stored byte is worth 4 ns. 0 when the body's reading does not count, or zstd left it as it was.
+size_t writer_undo_bytes(const WriterBody *body, size_t stored_bytes);
+// Appends the compressed body to `out`, or the body as it is, as a frame, when undoing the
+// compression would cost more than it saves.
 Status writer_body_compress(WriterTools *tools, const Buf *bodies, const WriterBody *body, Buf *out,
                             Err *err);
 // Appends header and stored bytes of a page to `out`.

@@ -286,11 +286,23 @@ static void put_values(WriterTools *tools, const WriterView *view, const WriterD
     }
 }
 
+// Whole numbers, but for times, in files that are not cold: what rows are searched by and summed.
+static bool reads_count(const WriterTools *tools, const WriterLeaf *leaf)
+{
+    const WriterOrder order = leaf->order;
+    const bool whole =
+        order == WRITER_I32 || order == WRITER_I64 || order == WRITER_U32 || order == WRITER_U64;
+    return whole && leaf->type != COLUMN_TIMESTAMP && tools->level < WRITER_COLD_LEVEL_MIN;
+}
+
 Status writer_page_body(WriterTools *tools, WriterView *view, const WriterDict *dict,
                         const WriterSlots *slots, WriterCoding coding, Buf *out, WriterBody *body,
                         Err *err)
 {
-    *body = (WriterBody){.from = out->len, .coding = coding, .slot_count = slots->slot_count};
+    *body = (WriterBody){.from = out->len,
+                         .coding = coding,
+                         .slot_count = slots->slot_count,
+                         .reads_count = reads_count(tools, view->leaf)};
     put_levels(view->leaf, slots, out);
     body->prefix = out->len - body->from;
     put_values(tools, view, dict, slots, body, out);
@@ -301,10 +313,21 @@ Status writer_page_body(WriterTools *tools, WriterView *view, const WriterDict *
     return OK;
 }
 
-Status writer_body_compress(WriterTools *tools, const Buf *bodies, const WriterBody *body, Buf *out,
+// Measured: 1.2 ns for a stored byte, whose bits have to be looked up, and 0.3 ns for one that
+// comes out, which is less when bytes come out in long matches.
+size_t writer_undo_bytes(const WriterBody *body, size_t stored_bytes)
+{
+    if (!body->reads_count || stored_bytes >= body->len) {
+        return 0;
+    }
+    const size_t in = stored_bytes / 4;
+    const size_t out = body->len / 16;
+    return in + (out < in ? out : in);
+}
+
+static Status compress_body(WriterTools *tools, Bytes in, const WriterBody *body, Buf *out,
                             Err *err)
 {
-    const Bytes in = {.ptr = bodies->ptr + body->from, .len = body->len};
     if (body->coding == WRITER_SPLIT && body->plane_bytes != 0) {
         return zshape_planes(tools->zshape, tools->level, in, body->prefix, body->plane_bytes, out,
                              err);
@@ -313,6 +336,20 @@ Status writer_body_compress(WriterTools *tools, const Buf *bodies, const WriterB
         return zshape_stride(tools->zshape, in, 4, out, err);
     }
     return compress_encode(tools->compress, COMPRESS_ZSTD, tools->level, in, out, err);
+}
+
+Status writer_body_compress(WriterTools *tools, const Buf *bodies, const WriterBody *body, Buf *out,
+                            Err *err)
+{
+    const Bytes in = {.ptr = bodies->ptr + body->from, .len = body->len};
+    const size_t start = out->len;
+    TRY(compress_body(tools, in, body, out, err));
+    const size_t stored_bytes = out->len - start;
+    if (stored_bytes < in.len && stored_bytes + writer_undo_bytes(body, stored_bytes) >= in.len) {
+        out->len = start;
+        zshape_stored(in, out);
+    }
+    return OK;
 }
 
 Status writer_page_put(const ParquetPageHeader *header, Bytes stored, Buf *out, Err *err)

@@ -406,6 +406,41 @@ TEST(writer, high_levels_write_codes_as_runs_of_one)
     CHECK(bytes[1] < bytes[0] - bytes[0] / 25); // the dictionary included
 }
 
+// Ports: packed codes, of which zstd would save little. Files that are not cold keep them as they
+// are, behind the header of a zstd frame; cold ones take whatever is smaller.
+TEST(writer, whole_numbers_are_not_compressed_for_little)
+{
+    enum { ROWS = 12 * PARQUET_PAGE_ROWS, PORTS = 3000, FRAME_BYTES_MAX = 64 };
+    int64_t *data = arena_new(&t->arena, int64_t, ROWS);
+    for (int i = 0; i < ROWS; i++) {
+        const uint64_t a = test_random(t) % PORTS; // small ones more often: zstd saves some bits
+        const uint64_t b = test_random(t) % PORTS;
+        data[i] = 32768 + (int64_t)(a * b / PORTS);
+    }
+    const Batch batch =
+        written_batch_of(t, (Vector){.type = COLUMN_INT64, .row_count = ROWS, .data = data}, false);
+    for (int level = 1; level <= 4; level += 3) {
+        ParquetWriterOptions options = defaults;
+        options.zstd_level = level;
+        Err err = {0};
+        Written w;
+        ParquetOffsetIndex index;
+        ParquetPageHeader header = {0};
+        written_open(t, &batch, 1, &options, &w);
+        const ParquetColumnChunk *chunk = written_chunk(&w, 0, 0);
+        written_offset_index(t, &w, chunk, &index);
+        Bytes in = {.ptr = w.bytes.ptr + index.pages[1].offset,
+                    .len = (size_t)index.pages[1].compressed_bytes};
+        CHECK_OK(parquet_decode_page_header(&in, &header, &err));
+        const int32_t saved = header.uncompressed_bytes - header.compressed_bytes;
+        CHECK_EQ(saved > 0, level == 4);
+        CHECK(saved > -FRAME_BYTES_MAX);
+        CHECK((chunk->encodings & 1u << PARQUET_RLE_DICTIONARY) != 0 || level == 4);
+        written_check_rows(t, &w, &batch, 1);
+        written_close(&w);
+    }
+}
+
 TEST(writer, regular_timestamps_are_deltas_and_nearly_free)
 {
     enum { ROWS = 5 * PARQUET_PAGE_ROWS };

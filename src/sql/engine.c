@@ -295,7 +295,7 @@ static Status prepare(SqlRun *run, const char *text, duckdb_prepared_statement *
     return st;
 }
 
-// Works on the statement until rows flow; false when it failed, and duckdb_pending_error() says why.
+// Works on the statement until rows flow; false when it failed: duckdb_pending_error() says why.
 // DuckDB's own loop turns at full speed while its other threads have all the work there is; this
 // one sleeps.
 static bool wait_for_rows(SqlRun *run, duckdb_pending_result pending)

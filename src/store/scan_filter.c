@@ -364,6 +364,44 @@ void filter_cache_deinit(FilterCache *cache)
     *cache = (FilterCache){0};
 }
 
+// What codes of a dictionary mean to a test, once per dictionary.
+static void match_dictionary(const FilterTest *f, const Vector *dict, FilterCache *cache)
+{
+    const size_t count = dict->row_count;
+    cache->matches = mem_grow(cache->matches, &cache->cap, count + 1, sizeof(*cache->matches));
+    cache->matches[0] = 0; // an empty dictionary: all rows are null
+    match_flat(f, dict, cache->matches);
+    cache->dict = dict;
+    cache->match_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        cache->match_count += cache->matches[i];
+    }
+    const uint8_t *first = memchr(cache->matches, 1, count);
+    cache->first_match = first == NULL ? 0 : (uint32_t)(first - cache->matches);
+}
+
+// None or one of the values matches more often than not when rows are searched for: then codes are
+// compared, many at a time, instead of looked up.
+static void match_codes(const FilterCache *cache, const Vector *v, uint8_t *out)
+{
+    // Copies, which the bytes written cannot be thought to change: loops become vector code.
+    const uint32_t *codes = v->codes;
+    const uint8_t *matches = cache->matches;
+    const uint32_t wanted = cache->first_match;
+    const size_t count = v->row_count;
+    if (cache->match_count == 0) {
+        memset(out, 0, count);
+    } else if (cache->match_count == 1) {
+        for (size_t i = 0; i < count; i++) {
+            out[i] = codes[i] == wanted;
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            out[i] = matches[codes[i]];
+        }
+    }
+}
+
 // Answers for each row of a FLAT or DICT vector, nulls included.
 static void match_rows(const FilterTest *f, const Vector *v, FilterCache *cache, uint8_t *out)
 {
@@ -371,15 +409,9 @@ static void match_rows(const FilterTest *f, const Vector *v, FilterCache *cache,
         match_flat(f, v, out);
     } else {
         if (cache->dict != v->dict) {
-            cache->matches = mem_grow(cache->matches, &cache->cap, (size_t)v->dict->row_count + 1,
-                                      sizeof(*cache->matches));
-            cache->matches[0] = 0; // an empty dictionary: all rows are null
-            match_flat(f, v->dict, cache->matches);
-            cache->dict = v->dict;
+            match_dictionary(f, v->dict, cache);
         }
-        for (size_t i = 0; i < v->row_count; i++) {
-            out[i] = cache->matches[v->codes[i]];
-        }
+        match_codes(cache, v, out);
     }
     if (v->validity != NULL) {
         const uint8_t if_null = f->test.kind == SCAN_TEST_IS_NULL;
@@ -391,14 +423,18 @@ static void match_rows(const FilterTest *f, const Vector *v, FilterCache *cache,
 
 static void clear_range(uint64_t *selection, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = from; i < to;) {
-        if (i % 64 == 0 && to - i >= 64) {
-            selection[i / 64] = 0;
-            i += 64;
-        } else {
-            selection[i / 64] &= ~(UINT64_C(1) << i % 64);
-            i++;
-        }
+    const uint32_t first = from / 64;
+    const uint32_t last = to / 64;
+    const uint64_t below = (UINT64_C(1) << from % 64) - 1; // of the first word: stays
+    const uint64_t above = UINT64_MAX << to % 64;          // of the last word: stays
+    if (first == last) {
+        selection[first] &= below | above;
+        return;
+    }
+    selection[first] &= below;
+    memset(selection + first + 1, 0, (last - first - 1) * sizeof(*selection));
+    if (to % 64 != 0) {
+        selection[last] &= above;
     }
 }
 

@@ -35,6 +35,8 @@ typedef struct FilterCache {
     const Vector *dict;
     uint8_t *matches; // one per entry
     size_t cap;
+    size_t match_count;   // of `matches`
+    uint32_t first_match; // the first of them
 } FilterCache;
 
 void filter_cache_reset(FilterCache *cache);
