@@ -11,8 +11,8 @@
 typedef struct Record { // a series as one block had it
     LabelsHash id;
     uint64_t first; // samples of the partition of the sink
+    uint64_t rank;
     uint32_t count;
-    uint32_t rank;
     uint32_t label_count;
     uint32_t next; // of the same series + 1; while merging
     const Label *labels;
@@ -127,35 +127,56 @@ static void add_samples(SeriesSink *sink, Partition *p, const SeriesBlock *b, ui
     p->count = need;
 }
 
-Status series_sink_add(SeriesGather *g, SeriesSink *sink, const SeriesBlock *b, uint32_t rank,
-                       Err *err)
+static Status count_samples(SeriesGather *g, uint64_t samples, Err *err)
 {
-    uint64_t samples = 0;
-    for (uint32_t k = 0; k < b->count && !g->plan->no_samples; k++) {
-        samples += b->ends[k] - b->firsts[k];
-    }
     const uint64_t before = atomic_fetch_add_explicit(&g->samples, samples, memory_order_relaxed);
     if (g->samples_max != 0 && before + samples > g->samples_max) {
         return err_set(err, ERR_LIMIT,
                        "query processing would load too many samples into memory in query "
                        "execution");
     }
-    for (uint32_t k = 0; k < b->count; k++) {
-        Partition *p = &sink->partitions[b->ids[k].hi % SERIES_PARTITIONS];
-        Label *labels = arena_new(&sink->arena, Label, series_block_labels_max(g->plan, b, k));
-        const size_t label_count = series_block_labels(g->plan, b, k, labels);
-        p->records = mem_grow(p->records, &p->record_cap, p->record_count + 1, sizeof(*p->records));
-        p->records[p->record_count++] =
-            (Record){.id = b->ids[k],
-                     .first = p->count,
-                     .count = g->plan->no_samples ? 0 : b->ends[k] - b->firsts[k],
-                     .rank = rank,
-                     .label_count = (uint32_t)label_count,
-                     .labels = labels};
-        if (!g->plan->no_samples) {
-            add_samples(sink, p, b, k);
-        }
+    return OK;
+}
+
+static void add_series(const SeriesPlan *plan, SeriesSink *sink, const SeriesBlock *b, uint32_t k,
+                       uint64_t rank)
+{
+    Partition *p = &sink->partitions[b->ids[k].hi % SERIES_PARTITIONS];
+    const size_t labels_max = series_block_labels_max(b, k);
+    Label *labels = labels_max == 0 ? NULL : arena_new(&sink->arena, Label, labels_max);
+    const size_t label_count = series_block_labels(b, k, labels);
+    p->records = mem_grow(p->records, &p->record_cap, p->record_count + 1, sizeof(*p->records));
+    p->records[p->record_count++] =
+        (Record){.id = b->ids[k],
+                 .first = p->count,
+                 .count = plan->no_samples ? 0 : b->ends[k] - b->firsts[k],
+                 .rank = rank,
+                 .label_count = (uint32_t)label_count,
+                 .labels = labels};
+    if (!plan->no_samples) {
+        add_samples(sink, p, b, k);
     }
+}
+
+Status series_sink_add(SeriesGather *g, SeriesSink *sink, const SeriesBlock *b, uint64_t rank,
+                       Err *err)
+{
+    uint64_t samples = 0;
+    for (uint32_t k = 0; k < b->count && !g->plan->no_samples; k++) {
+        samples += b->ends[k] - b->firsts[k];
+    }
+    TRY(count_samples(g, samples, err));
+    for (uint32_t k = 0; k < b->count; k++) {
+        add_series(g->plan, sink, b, k, rank);
+    }
+    return OK;
+}
+
+Status series_sink_add_one(SeriesGather *g, SeriesSink *sink, const SeriesBlock *b, uint32_t k,
+                           Err *err)
+{
+    TRY(count_samples(g, g->plan->no_samples ? 0 : b->ends[k] - b->firsts[k], err));
+    add_series(g->plan, sink, b, k, 0);
     return OK;
 }
 

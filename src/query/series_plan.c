@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
-#include "codec/hash.h"
 #include "query/series_internal.h"
 #include "store/table_def.h"
 
@@ -50,17 +49,6 @@ size_t series_plan_find(const SeriesPlan *plan, Str label)
     return SIZE_MAX;
 }
 
-LabelsHash series_label_hash(LabelsKey key, Str name, Str value, Buf *scratch)
-{
-    // The name's length comes first, so that no two labels have the same bytes.
-    buf_clear(scratch);
-    buf_put_u32le(scratch, (uint32_t)name.len);
-    buf_put_str(scratch, name);
-    buf_put_str(scratch, value);
-    const Hash128 h = hash_xxh3_128(buf_bytes(scratch), key.v);
-    return (LabelsHash){.lo = h.lo, .hi = h.hi};
-}
-
 // --- labels and matchers -------------------------------------------------------------------------
 
 static void find_labels(const Schema *schema, Arena *arena, SeriesPlan *plan)
@@ -78,6 +66,7 @@ static void find_labels(const Schema *schema, Arena *arena, SeriesPlan *plan)
     qsort(plan->labels, plan->label_count, sizeof(*plan->labels), compare_labels);
     for (size_t i = 0; i < plan->label_count; i++) {
         plan->labels[i].is_asked = series_plan_asks(plan, plan->labels[i].name);
+        plan->labels[i].seed = identity_seed(plan->key, plan->labels[i].name);
     }
 }
 
@@ -190,6 +179,7 @@ static void choose_tests(Arena *arena, SeriesPlan *plan)
                                                  .kind = SCAN_TEST_RANGE,
                                                  .has_min = true,
                                                  .has_max = true,
+                                                 .parts_only = true,
                                                  .min.i64 = clamp_us(plan->min_ms, 0),
                                                  .max.i64 = clamp_us(plan->max_ms, 999)};
     for (size_t i = 0; i < plan->label_count; i++) {
@@ -218,6 +208,10 @@ void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *are
         asked[out->asked_count++] = arena_str(arena, select->labels[i]);
     }
     out->asked = asked;
+    out->matchers = arena_new(arena, const Matcher *, select->matcher_count);
+    for (size_t i = 0; i < select->matcher_count; i++) {
+        out->matchers[out->matcher_count++] = select->matchers[i];
+    }
     find_labels(schema, arena, out);
     assign_matchers(select, arena, out);
     choose_columns(schema, arena, out);

@@ -20,8 +20,7 @@ typedef struct ValueCache {
 struct SeriesRows {
     const SeriesPlan *plan;
     Arena *texts;
-    Arena arena; // of the block
-    Buf scratch;
+    Arena arena;        // of the block
     ValueCache *caches; // by label of the plan
     const Batch *batch;
     Vector map; // of the batch, FLAT; row_count 0 when no row has any
@@ -29,7 +28,9 @@ struct SeriesRows {
     uint32_t *firsts, *ends; // rows of the stretches
     bool *moved;             // the map has a label that has a column of its own by now
     LabelsHash *ids;
-    Str **values; // by label of the plan
+    Str *names; // of labels that are asked for
+    Str **values;
+    size_t label_count;
 };
 
 SeriesRows *series_rows_new(const SeriesPlan *plan, Arena *texts)
@@ -38,7 +39,6 @@ SeriesRows *series_rows_new(const SeriesPlan *plan, Arena *texts)
     r->plan = plan;
     r->texts = texts;
     arena_init(&r->arena, 0);
-    buf_init(&r->scratch, 0);
     r->caches = mem_new(ValueCache, plan->label_count);
     return r;
 }
@@ -53,6 +53,11 @@ void series_rows_forget(SeriesRows *r)
     }
 }
 
+size_t series_rows_label_count(const SeriesRows *r)
+{
+    return r->label_count;
+}
+
 void series_rows_free(SeriesRows *r)
 {
     if (r == NULL) {
@@ -60,7 +65,6 @@ void series_rows_free(SeriesRows *r)
     }
     series_rows_forget(r);
     mem_free(r->caches);
-    buf_deinit(&r->scratch);
     arena_deinit(&r->arena);
     mem_free(r);
 }
@@ -406,7 +410,7 @@ static Value value_of(SeriesRows *r, size_t label, const Vector *v, uint32_t ele
     if (v->form == VECTOR_FLAT) {
         const Str text = vector_flat_str(v, element);
         if (text.len != 0) {
-            out.hash = series_label_hash(r->plan->key, l->name, text, &r->scratch);
+            out.hash = identity_hash(l->seed, text);
             out.text = l->is_asked ? arena_str(r->texts, text) : out.text;
         }
         return out;
@@ -416,7 +420,7 @@ static Value value_of(SeriesRows *r, size_t label, const Vector *v, uint32_t ele
     if (c->hashes[code].lo == 0 && c->hashes[code].hi == 0) {
         const Str text = vector_flat_str(v->dict, code);
         if (text.len != 0) { // an empty label is none
-            c->hashes[code] = series_label_hash(r->plan->key, l->name, text, &r->scratch);
+            c->hashes[code] = identity_hash(l->seed, text);
             c->texts[code] = l->is_asked ? arena_str(r->texts, text) : text;
         }
     }
@@ -431,14 +435,17 @@ static void add_label(SeriesRows *r, size_t label)
     Str *values = l->is_asked ? arena_new(&r->arena, Str, r->count) : NULL;
     uint32_t last = UINT32_MAX;
     Value value = {0};
-    r->values[label] = values;
+    if (l->is_asked) {
+        r->names[r->label_count] = l->name;
+        r->values[r->label_count++] = values;
+    }
     for (uint32_t k = 0; k < r->count; k++) {
         const uint32_t element = element_at(&e, r->firsts[k]);
         if (element != last) {
             value = value_of(r, label, e.v, element);
             last = element;
         }
-        series_hash_add(&r->ids[k], value.hash);
+        identity_add(&r->ids[k], value.hash);
         if (values == NULL) {
             continue;
         }
@@ -472,7 +479,7 @@ static void add_map(SeriesRows *r, SeriesBlock *out)
             if (!map_text(e.v->keys, i, &key) || !map_text(e.v->values, i, &value)) {
                 continue;
             }
-            series_hash_add(&r->ids[k], series_label_hash(plan->key, key, value, &r->scratch));
+            identity_add(&r->ids[k], identity_hash(identity_seed(plan->key, key), value));
             if (series_plan_asks(plan, key) && series_plan_find(plan, key) == SIZE_MAX) {
                 labels = mem_grow(labels, &cap, count + 1, sizeof(*labels));
                 labels[count++] = (Label){arena_str(r->texts, key), arena_str(r->texts, value)};
@@ -652,13 +659,17 @@ void series_rows_cut(SeriesRows *r, const Batch *batch, SeriesBlock *out)
     }
     cut_samples(r, ms);
     r->ids = arena_new(&r->arena, LabelsHash, r->count);
+    r->names = arena_new(&r->arena, Str, plan->label_count);
     r->values = arena_new(&r->arena, Str *, plan->label_count);
+    r->label_count = 0;
     for (size_t i = 0; i < plan->label_count; i++) {
         add_label(r, i);
     }
     add_map(r, out);
     out->count = r->count;
     out->ids = r->ids;
+    out->label_count = r->label_count;
+    out->names = r->names;
     out->values = r->values;
     out->firsts = r->firsts;
     out->ends = r->ends;
@@ -667,14 +678,11 @@ void series_rows_cut(SeriesRows *r, const Batch *batch, SeriesBlock *out)
 
 // --- labels of a block ---------------------------------------------------------------------------
 
-size_t series_block_labels_max(const SeriesPlan *plan, const SeriesBlock *block, uint32_t k)
+size_t series_block_labels_max(const SeriesBlock *block, uint32_t k)
 {
     const uint32_t from = block->map_labels == NULL || k == 0 ? 0 : block->map_ends[k - 1];
     const size_t in_map = block->map_labels == NULL ? 0 : block->map_ends[k] - from;
-    const size_t columns = plan->all_labels                        ? plan->label_count
-                           : plan->asked_count < plan->label_count ? plan->asked_count
-                                                                   : plan->label_count;
-    return columns + in_map;
+    return block->label_count + in_map;
 }
 
 static bool name_less(Str a, Str b)
@@ -684,24 +692,38 @@ static bool name_less(Str a, Str b)
     return order != 0 ? order < 0 : a.len < b.len;
 }
 
-size_t series_block_labels(const SeriesPlan *plan, const SeriesBlock *block, uint32_t k, Label *out)
+size_t series_block_labels(const SeriesBlock *block, uint32_t k, Label *out)
 {
     const bool has_map = block->map_labels != NULL;
     uint32_t at = has_map && k > 0 ? block->map_ends[k - 1] : 0;
     const uint32_t end = has_map ? block->map_ends[k] : 0;
     size_t count = 0;
-    for (size_t i = 0; i < plan->label_count; i++) {
-        const PlanLabel *label = &plan->labels[i];
-        if (block->values[i] == NULL || block->values[i][k].len == 0) {
+    for (size_t i = 0; i < block->label_count; i++) {
+        const Str value = block->values[i][k];
+        if (value.len == 0) {
             continue;
         }
-        while (at < end && name_less(block->map_labels[at].name, label->name)) {
+        while (at < end && name_less(block->map_labels[at].name, block->names[i])) {
             out[count++] = block->map_labels[at++];
         }
-        out[count++] = (Label){label->name, block->values[i][k]};
+        out[count++] = (Label){block->names[i], value};
     }
     while (at < end) {
         out[count++] = block->map_labels[at++];
     }
     return count;
+}
+
+void series_block_samples(const SeriesBlock *b, uint32_t k, Label *labels, SeriesSamples *out)
+{
+    const uint32_t first = b->firsts[k];
+    *out = (SeriesSamples){
+        .id = b->ids[k], .labels = {.labels = labels, .count = series_block_labels(b, k, labels)}};
+    if (b->samples != NULL) {
+        out->count = b->ends[k] - first;
+        out->timestamps_ms = b->timestamps_ms + first;
+        out->values = b->samples + first;
+        out->histograms = b->histograms == NULL ? NULL : b->histograms + first;
+        out->start_ms = b->start_ms == NULL ? NULL : b->start_ms + first;
+    }
 }

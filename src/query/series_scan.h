@@ -26,6 +26,7 @@ typedef struct SeriesSelect {
     const Str *labels;      // sorted
     size_t label_count;
     bool no_samples; // labels only, of the series that have a sample in the range
+    bool last_only;  // only the last sample of the range is wanted; others may come as well
     // Samples that may be held in memory for gathering; ERR_LIMIT past it; 0: no limit.
     uint64_t samples_max;
     bool no_pruning; // every index and pruning step off: same series, more work

@@ -6,10 +6,12 @@
 
 #include "base/mem.h"
 #include "base/strmap.h"
+#include "os/fault.h"
 #include "os/sim.h"
 #include "os/thread.h"
 #include "tests/model/store_model.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,7 +22,9 @@ enum { SERIES = 80, LABELS_MAX = 8, WORKERS_MAX = 4 };
 typedef struct World {
     Test *t;
     OsSim *sim;
+    OsFault *fault;
     Store *store;
+    bool extended; // some samples are histograms
     Model *model;
     SampleBatch *batch;
     Label labels[SERIES][LABELS_MAX];
@@ -92,7 +96,7 @@ static void world_open(World *w, uint32_t label_columns_max)
 {
     Test *t = w->t;
     Err err;
-    const StoreOptions options = {.os = os_sim_os(w->sim),
+    const StoreOptions options = {.os = os_fault_os(w->fault),
                                   .dir = STR("data"),
                                   .manual = true,
                                   .label_columns_max = label_columns_max};
@@ -104,8 +108,13 @@ static World *world_new(Test *t)
     World *w = arena_new(&t->arena, World, 1);
     w->t = t;
     w->sim = os_sim_new(t->seed);
+    w->fault = os_fault_new(os_sim_os(w->sim));
     w->model = model_new();
     w->batch = sample_batch_new();
+    w->extended = test_random(t) % 2 == 0;
+    if (w->extended) {
+        sample_batch_extend(w->batch);
+    }
     w->now_ms = START_MS;
     strmap_init(&w->by_text);
     for (size_t i = 0; i < SERIES; i++) {
@@ -124,6 +133,7 @@ static void world_free(World *w)
     sample_batch_free(w->batch);
     model_free(w->model);
     strmap_deinit(&w->by_text);
+    os_fault_free(w->fault);
     os_sim_free(w->sim);
 }
 
@@ -140,6 +150,17 @@ static void world_flush(World *w)
     Test *t = w->t;
     Err err;
     CHECK_OK(store_flush(w->store, STR("metrics"), &err));
+}
+
+// A flush that fails leaves windows behind that are sealed.
+static void world_seal(World *w)
+{
+    Err err;
+    const OsFaultPlan plan = {
+        .fail_at = 1 + test_random(w->t) % 3, .persistent = true, .os_errno = ENOSPC};
+    os_fault_arm(w->fault, plan);
+    (void)store_flush(w->store, STR("metrics"), &err); // it may also have nothing to do
+    os_fault_arm(w->fault, (OsFaultPlan){0});
 }
 
 static void world_write(World *w, size_t count, bool late)
@@ -211,6 +232,7 @@ static Question random_question(World *w)
         }
     }
     q.select.no_samples = test_random(t) % 4 == 0;
+    q.select.last_only = test_random(t) % 4 == 0;
     q.select.no_pruning = test_random(t) % 4 == 0;
     return q;
 }
@@ -291,12 +313,31 @@ static void check_labels(World *w, const SeriesSelect *select, size_t series, co
     CHECK_EQ(got->count, n);
 }
 
+static void check_sample(World *w, const SeriesSamples *got, size_t i, const ModelSample *want)
+{
+    Test *t = w->t;
+    const SampleKind kind = w->extended ? sample_kind(want->value) : SAMPLE_FLOAT;
+    CHECK(i < got->count);
+    CHECK_EQ(got->timestamps_ms[i], want->timestamp_ms);
+    const Bytes blob = got->histograms == NULL ? (Bytes){0} : got->histograms[i];
+    if (kind == SAMPLE_HISTOGRAM || kind == SAMPLE_HISTOGRAM_START) {
+        CHECK(blob.len >= 8 && memcmp(blob.ptr, &want->value, 8) == 0);
+    } else {
+        CHECK_EQ(blob.len, 0);
+        CHECK(memcmp(&got->values[i], &want->value, 8) == 0);
+    }
+    const bool starts = kind == SAMPLE_FLOAT_START || kind == SAMPLE_HISTOGRAM_START;
+    const int64_t start_ms = want->timestamp_ms - (int64_t)(want->value % 100000) * 997;
+    CHECK_EQ(got->start_ms == NULL ? INT64_MIN : got->start_ms[i], starts ? start_ms : INT64_MIN);
+}
+
 // The samples the series has in the range, compared when `got` is given; returns how many.
 static size_t check_samples(World *w, const SeriesSelect *select, size_t series,
                             const SeriesSamples *got)
 {
     Test *t = w->t;
     const ModelSample *all = model_samples(w->model);
+    const ModelSample *last = NULL;
     size_t n = 0;
     for (size_t i = 0; i < model_count(w->model); i++) {
         const ModelSample *s = &all[i];
@@ -304,14 +345,16 @@ static size_t check_samples(World *w, const SeriesSelect *select, size_t series,
             s->timestamp_ms > select->max_ms) {
             continue;
         }
-        if (got != NULL && !select->no_samples) {
-            CHECK(n < got->count);
-            CHECK_EQ(got->timestamps_ms[n], s->timestamp_ms);
-            CHECK(memcmp(&got->values[n], &s->value, 8) == 0);
+        if (got != NULL && !select->no_samples && !select->last_only) {
+            check_sample(w, got, n, s);
         }
+        last = s;
         n++;
     }
-    if (got != NULL && !select->no_samples) {
+    if (got != NULL && select->last_only && !select->no_samples) {
+        CHECK(last != NULL && got->count > 0);
+        check_sample(w, got, got->count - 1, last);
+    } else if (got != NULL && !select->no_samples) {
         CHECK_EQ(got->count, n);
     }
     return n;
@@ -410,6 +453,18 @@ TEST(series_scan, without_late_samples)
     world_free(w);
 }
 
+TEST(series_scan, sealed_windows)
+{
+    World *w = world_new(t);
+    for (size_t i = 0; i < 4; i++) {
+        world_write(w, 200, i > 1);
+        check_questions(w, 10);
+        world_seal(w);
+        check_questions(w, 10);
+    }
+    world_free(w);
+}
+
 TEST(series_scan, random)
 {
     World *w = world_new(t);
@@ -417,12 +472,114 @@ TEST(series_scan, random)
         world_write(w, 20 + test_random(t) % 200, test_random(t) % 2 == 0);
         if (test_random(t) % 2 == 0) {
             world_flush(w);
+        } else if (test_random(t) % 2 == 0) {
+            world_seal(w);
         }
         if (test_random(t) % 4 == 0) { // more labels get columns, or no new ones do
             world_reopen(w, 3 + (uint32_t)(test_random(t) % 3));
         }
         check_questions(w, 15);
     }
+    world_free(w);
+}
+
+// --- many rows -----------------------------------------------------------------------------------
+
+enum { LONG_SERIES = 9, LONG_SAMPLES = 140000, LONG_WRITE = 20000 };
+
+static void write_long(World *w, uint32_t first)
+{
+    Test *t = w->t;
+    Err err;
+    MetricsResult result;
+    Buf wire;
+    MetricsSeries series[LONG_SERIES];
+    size_t starts[LONG_SERIES + 1] = {0};
+    int64_t *timestamps = mem_new(int64_t, LONG_SERIES * LONG_WRITE);
+    double *values = mem_new(double, LONG_SERIES *LONG_WRITE);
+    buf_init(&wire, 0);
+    for (uint32_t i = 0; i < LONG_SERIES; i++) {
+        labels_encode(&(LabelSet){w->labels[i], w->label_counts[i]}, &wire);
+        starts[i + 1] = wire.len;
+        for (uint32_t k = 0; k < LONG_WRITE; k++) {
+            timestamps[i * LONG_WRITE + k] = START_MS + (first + k) * 10;
+            values[i * LONG_WRITE + k] = (double)(i * 1000000 + first + k);
+        }
+    }
+    for (uint32_t i = 0; i < LONG_SERIES; i++) {
+        series[i] = (MetricsSeries){.labels = {wire.ptr + starts[i], starts[i + 1] - starts[i]},
+                                    .sample_first = i * LONG_WRITE,
+                                    .sample_count = LONG_WRITE};
+    }
+    const MetricsBatch batch = {.series = series,
+                                .series_count = LONG_SERIES,
+                                .timestamps_ms = timestamps,
+                                .values = values};
+    CHECK_OK(store_write_metrics(w->store, &batch, &result, &err));
+    buf_deinit(&wire);
+    mem_free(timestamps);
+    mem_free(values);
+}
+
+static void check_long(World *w, uint32_t from, uint32_t end, uint32_t workers)
+{
+    Test *t = w->t;
+    Err err;
+    Snapshot *snapshot;
+    SeriesScan *scan;
+    SeriesWorker *worker[WORKERS_MAX];
+    const SeriesSelect select = {.min_ms = START_MS + (int64_t)from * 10,
+                                 .max_ms = START_MS + (int64_t)end * 10 - 1,
+                                 .all_labels = true};
+    bool seen[LONG_SERIES] = {false};
+    size_t count = 0;
+    CHECK_OK(snapshot_open(w->store, STR("metrics"), &snapshot, &err));
+    CHECK_OK(series_scan_open(snapshot, &select, &scan, &err));
+    for (uint32_t i = 0; i < workers; i++) {
+        CHECK_OK(series_worker_open(scan, &worker[i], &err));
+    }
+    for (uint32_t done = 0, i = 0; done < workers; i = (i + 1) % workers) {
+        SeriesSamples got;
+        bool found;
+        CHECK_OK(series_worker_next(worker[i], &got, &found, &err));
+        if (!found) {
+            done = i == done ? done + 1 : done; // the first one is asked until it has no more
+            continue;
+        }
+        const Str text = series_text(got.labels.labels, got.labels.count, &t->arena);
+        const uint64_t series = *strmap_get(&w->by_text, text);
+        CHECK(series < LONG_SERIES && !seen[series]);
+        seen[series] = true;
+        count++;
+        CHECK_EQ(got.count, end - from);
+        for (uint32_t k = 0; k < got.count; k++) {
+            CHECK_EQ(got.timestamps_ms[k], START_MS + (int64_t)(from + k) * 10);
+            CHECK_EQ(got.values[k], series * 1000000 + from + k);
+        }
+    }
+    CHECK_EQ(count, LONG_SERIES);
+    for (uint32_t i = 0; i < workers; i++) {
+        series_worker_close(worker[i]);
+    }
+    series_scan_close(scan);
+    snapshot_close(snapshot);
+}
+
+// Series that go on over batches and row groups of a file that is read by several workers.
+TEST(series_scan, long_series)
+{
+    World *w = world_new(t);
+    for (uint32_t first = 0; first < LONG_SAMPLES; first += LONG_WRITE) {
+        write_long(w, first);
+    }
+    check_long(w, 0, LONG_SAMPLES, 2);
+    world_flush(w);
+    check_long(w, 0, LONG_SAMPLES, 1);
+    check_long(w, 0, LONG_SAMPLES, 3);
+    check_long(w, 50000, 110000, 2);
+    check_long(w, 77777, 77778, 2);
+    write_long(w, LONG_SAMPLES - LONG_WRITE);
+    check_long(w, 1000, LONG_SAMPLES, 2);
     world_free(w);
 }
 

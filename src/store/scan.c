@@ -116,7 +116,9 @@ Status scan_open(Snapshot *snapshot, const ScanOptions *options, Scan **out, Err
     mutex_init(&scan->mu);
     TRY_OUT(plan_columns(scan, options, err));
     plan_files(scan);
-    TRY_OUT(scan_last_open(scan, err));
+    if (!options->all_versions) {
+        TRY_OUT(scan_last_open(scan, err));
+    }
     TRY_OUT(scan_hot_open(scan, err));
     *out = scan;
     scan = NULL;
@@ -152,6 +154,15 @@ uint32_t scan_parallelism(const Scan *scan)
     const uint32_t cpus = os_cpu_count();
     const uint64_t useful = parts < cpus ? parts : cpus;
     return useful > 0 ? (uint32_t)useful : 1;
+}
+
+size_t scan_files(const Scan *scan, bool *sorted)
+{
+    *sorted = true;
+    for (size_t i = 0; i < scan->file_count; i++) {
+        *sorted = *sorted && scan->files[i].file->tags.present;
+    }
+    return scan->file_count;
 }
 
 void scan_stats(const Scan *scan, ScanStats *out)
@@ -356,7 +367,9 @@ void scan_worker_emit(ScanWorker *w, const ScanRows *rows, const uint64_t *selec
         if (chosen != NULL) {
             v = gather_vector(&v, chosen, count, &w->arena);
         }
-        w->columns[i] = dictionaries_last ? v : with_lasting_dictionary(w, i, &v);
+        w->columns[i] = dictionaries_last || scan->options.short_dictionaries
+                            ? v
+                            : with_lasting_dictionary(w, i, &v);
     }
 }
 

@@ -50,6 +50,7 @@ typedef struct ScanTest {
     size_t value_count;
     bool has_min, has_max; // SCAN_TEST_RANGE: inclusive bounds, either may be absent
     ScanValue min, max;
+    bool parts_only; // leaves out files, row groups and pages; rows of files are not looked at
 } ScanTest;
 
 typedef struct ScanOptions {
@@ -64,6 +65,10 @@ typedef struct ScanOptions {
     // column later). Tests on label columns leave out no row of such files, unless the map is
     // empty.
     bool labels_anywhere;
+    // Of `metrics`: all copies of rewritten samples are shown; scan_worker_part() tells which are
+    // newer.
+    bool all_versions;
+    bool short_dictionaries; // they stay valid only while batches come from the same row group
 } ScanOptions;
 
 typedef struct ScanStats {
@@ -85,3 +90,15 @@ void scan_worker_close(ScanWorker *worker); // accepts NULL
 // options.columns[i]. Valid until the next call with this worker; *dictionary* vectors
 // (Vector.dict) stay valid until scan_close().
 Status scan_worker_next(ScanWorker *worker, Batch *out, Err *err);
+
+// Where the batch handed out last came from, when that was a file.
+typedef struct ScanPart {
+    const void *file; // stands for it; NULL: not from a file
+    uint32_t group;   // row group
+    uint64_t order;   // of its flush: a greater one is newer; 0: not known
+    bool is_sorted;   // by series and time: we wrote it
+} ScanPart;
+
+ScanPart scan_worker_part(const ScanWorker *worker);
+// Files that were not left out, and whether all of them are sorted.
+size_t scan_files(const Scan *scan, bool *sorted);

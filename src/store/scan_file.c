@@ -123,7 +123,9 @@ static bool find_tests(const Scan *scan, const ScanFilter *filter, FileReading *
             !map_is_empty(r)) {
             continue;
         }
-        tests[r->filter.count++] = *test;
+        if (!test->test.parts_only) {
+            tests[r->filter.count++] = *test;
+        }
         if (missing) {
             if (test->test.kind != SCAN_TEST_IS_NULL && !scan->options.no_row_group_pruning) {
                 return false;
@@ -540,6 +542,18 @@ Status file_reading_batch(ScanWorker *w, FileReading *r, Batch *out, Err *err)
 {
     *out = (Batch){.schema = &w->schema, .columns = w->columns};
     return next_batch(w, r, out, err) == OK ? OK : in_file(r->file, err);
+}
+
+ScanPart scan_worker_part(const ScanWorker *w)
+{
+    if (w->reading == NULL) {
+        return (ScanPart){0};
+    }
+    const FileTags *tags = &w->reading->file->file->tags;
+    return (ScanPart){.file = w->reading->file,
+                      .group = w->reading->group,
+                      .order = tags->order,
+                      .is_sorted = tags->present};
 }
 
 // --- keys ----------------------------------------------------------------------------------------
