@@ -3,8 +3,10 @@
 // What it costs to read `metrics` as series, without any query engine on top: wall time and CPU per
 // series, with one and two threads; the best of several passes. Hot, then from files, then both.
 //
-//     series_scan_bench [series [samples per series [passes [folder]]]]
-//                       (100000 20 5 <new folder under /tmp>)
+//     series_scan_bench [series [samples per series [passes [folder [only]]]]]
+//                       (100000 20 5 <new folder under /tmp> <all>)
+//
+// A folder that was filled by an earlier run is measured as it is. With `only`, what has this text in its name is measured, e.g. "files one series".
 //
 // All series have one name, and seven labels of which `conn` is unique; a sample every 15 s.
 #include "base/mem.h"
@@ -25,7 +27,8 @@ enum { REQUEST_SAMPLES = 10000, THREADS_MAX = 2 };
 
 typedef struct Load {
     uint32_t series_count, tick_count, passes;
-    Buf wire; // labels of all series
+    const char *only; // NULL: all
+    Buf wire;         // labels of all series
     uint64_t *starts;
 } Load;
 
@@ -179,11 +182,18 @@ static void report(const char *where, const char *what, const char *threads, con
                  best->series, best->samples);
 }
 
+static bool is_wanted(const Load *load, const char *where, const char *what)
+{
+    char name[128];
+    (void)snprintf(name, sizeof(name), "%s %s", where, what);
+    return load->only == NULL || strstr(name, load->only) != NULL;
+}
+
 static void measure(const Load *load, Store *store, const char *where, const char *what,
                     const SeriesSelect *select)
 {
     static const char *const names[] = {"1 thread", "2 threads"};
-    for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) {
+    for (uint32_t threads = 1; threads <= THREADS_MAX && is_wanted(load, where, what); threads++) {
         Cost best = {.wall_ms = 1e18, .cpu_ms = 1e18};
         for (uint32_t i = 0; i < load->passes; i++) {
             const Cost cost = scan_once(store, select, threads);
@@ -201,6 +211,9 @@ static void values(const Load *load, Store *store, const char *where, const char
 {
     Err err;
     Cost best = {.wall_ms = 1e18, .cpu_ms = 1e18};
+    if (!is_wanted(load, where, what)) {
+        return;
+    }
     for (uint32_t i = 0; i < load->passes; i++) {
         Snapshot *snapshot;
         StrList list;
@@ -270,8 +283,7 @@ static uint32_t argument(int argc, char **argv, int i, uint32_t otherwise)
 {
     uint64_t n = otherwise;
     if (argc > i && !num_parse_u64((Str){argv[i], strlen(argv[i])}, &n)) {
-        (void)fprintf(stderr,
-                      "series_scan_bench [series [samples per series [passes [folder]]]]\n");
+        (void)fprintf(stderr, "series_scan_bench [series [samples [passes [folder [only]]]]]\n");
         exit(2);
     }
     return (uint32_t)n;
@@ -284,16 +296,25 @@ int main(int argc, char **argv)
     char dir[64] = "/tmp/series_scan_bench.XXXXXX";
     Load load = {.series_count = argument(argc, argv, 1, 100000),
                  .tick_count = argument(argc, argv, 2, 20),
-                 .passes = argument(argc, argv, 3, 5)};
+                 .passes = argument(argc, argv, 3, 5),
+                 .only = argc > 5 ? argv[5] : NULL};
     const char *folder = argc > 4 ? argv[4] : mkdtemp(dir);
     load_make(&load);
     const StoreOptions options = {
         .os = os_posix(), .dir = {folder, strlen(folder)}, .manual = true};
     check(store_open(&options, &store, NULL, &err), &err);
-    write_ticks(&load, store, 0, load.tick_count);
-    measure_all(&load, store, "hot");
-    check(store_flush(store, (Str){0}, &err), &err);
+    StoreFigures figures;
+    store_figures(store, &figures);
+    if (figures.files == 0) {
+        write_ticks(&load, store, 0, load.tick_count);
+        measure_all(&load, store, "hot");
+        check(store_flush(store, (Str){0}, &err), &err);
+    }
     measure_all(&load, store, "files");
+    if (load.only != NULL && strncmp(load.only, "files", 5) == 0) {
+        check(store_close(store, false, &err), &err);
+        return 0;
+    }
     write_ticks(&load, store, load.tick_count, load.tick_count + 2);
     load.tick_count += 2;
     measure_all(&load, store, "both");

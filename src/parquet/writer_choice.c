@@ -15,6 +15,7 @@ enum {
     CANDIDATES_MAX = 4,
     SAMPLE_PAGES = 3,            // of a group
     KIND_VALUES = 256,           // looked at to tell the kind of a page
+    OFTEN = 8,                   // times that each value of a text comes
     TRIAL_DISTINCT_PERCENT = 97, // of a sample; with more there is nothing to look up twice
 };
 
@@ -225,14 +226,18 @@ static bool dictionary_is_plain_win(const WriterEncoder *e)
 }
 
 // True when a dictionary that makes `with` bytes of what is `without` bytes otherwise is worth
-// having. For texts it has a value in itself, as readers compute on codes; for numbers it costs
-// every reader who wants a single page, and has to pay for that.
-static bool dictionary_pays(const WriterLeaf *leaf, uint64_t with, uint64_t without)
+// having. For texts it has a value in itself, as readers compute on codes, and all the more when
+// each value comes often: without it readers unpack every copy. For numbers it costs every reader
+// who wants a single page, and has to pay for that.
+static bool dictionary_pays(const WriterEncoder *e, uint64_t with, uint64_t without)
 {
+    const WriterLeaf *leaf = e->view.leaf;
     if (leaf->options.dictionary == PARQUET_DICTIONARY_ALWAYS || without == UINT64_MAX) {
         return with != UINT64_MAX;
     }
-    return with * 100 < without * (leaf->width == 0 ? 115 : 95); // both below 2^50
+    const bool often = e->dict.value_count / OFTEN >= e->dict.count;
+    const uint64_t percent = leaf->width != 0 ? 95 : often ? 150 : 115;
+    return with * 100 < without * percent; // both below 2^50
 }
 
 // How many distinct values `total` values have, when `seen` of them have `distinct`: as if they
@@ -273,7 +278,7 @@ static Status try_dictionary(WriterEncoder *e, Group *g, Err *err)
         TRY(best_dict(e, g, err));
         const double bytes =
             (double)g->dict_bytes + (double)e->dictionary.len / (double)e->dict.count * distinct;
-        g->wants_dict = dictionary_pays(e->view.leaf, (uint64_t)bytes, g->plain_bytes);
+        g->wants_dict = dictionary_pays(e, (uint64_t)bytes, g->plain_bytes);
     }
     e->dict = (WriterDict){0};
     e->dictionary = (Bytes){0};
@@ -320,7 +325,7 @@ static Status settle(WriterEncoder *e, Group groups[static KIND_COUNT], Err *err
                 continue;
             }
             TRY(best_dict(e, g, err));
-            if (!dictionary_pays(e->view.leaf, g->dict_bytes, g->plain_bytes)) {
+            if (!dictionary_pays(e, g->dict_bytes, g->plain_bytes)) {
                 g->wants_dict = false;
                 again = true;
                 continue;
@@ -332,7 +337,7 @@ static Status settle(WriterEncoder *e, Group groups[static KIND_COUNT], Err *err
             e->dict = (WriterDict){0};
             continue;
         }
-        const bool pays = e->dict.built && dictionary_pays(e->view.leaf, with, without);
+        const bool pays = e->dict.built && dictionary_pays(e, with, without);
         for (int k = 0; k < KIND_COUNT && !pays; k++) {
             groups[k].wants_dict = false;
         }

@@ -31,6 +31,8 @@ struct SeriesRows {
     Str *names; // of labels that are asked for
     Str **values;
     size_t label_count;
+    int64_t *ms; // by row
+    size_t ms_cap;
 };
 
 SeriesRows *series_rows_new(const SeriesPlan *plan, Arena *texts)
@@ -65,6 +67,7 @@ void series_rows_free(SeriesRows *r)
     }
     series_rows_forget(r);
     mem_free(r->caches);
+    mem_free(r->ms);
     arena_deinit(&r->arena);
     mem_free(r);
 }
@@ -124,12 +127,35 @@ static bool same_map(const Vector *v, uint32_t a, uint32_t b)
     return true;
 }
 
+// Most neighbours are alike: eight are looked at together.
+static void mark_code_changes(const uint32_t *codes, uint32_t count, uint64_t *bounds)
+{
+    uint32_t i = 1;
+    while (i + 8 <= count) {
+        uint32_t differ = 0;
+        for (uint32_t k = i; k < i + 8; k++) {
+            differ |= codes[k] ^ codes[k - 1];
+        }
+        for (uint32_t k = i; k < i + 8 && differ != 0; k++) {
+            bounds[k >> 6] |= (uint64_t)(codes[k] != codes[k - 1]) << (k & 63);
+        }
+        i += 8;
+    }
+    for (; i < count; i++) {
+        bounds[i >> 6] |= (uint64_t)(codes[i] != codes[i - 1]) << (i & 63);
+    }
+}
+
 static void mark_changes(const Vector *v, uint64_t *bounds)
 {
     if (v->form == VECTOR_RUNS) {
         for (uint32_t i = 0; i + 1 < v->run_count; i++) {
             mark(bounds, v->run_ends[i]);
         }
+        return;
+    }
+    if (v->form == VECTOR_DICT && v->validity == NULL) {
+        mark_code_changes(v->codes, v->row_count, bounds);
         return;
     }
     const bool is_map = v->type == COLUMN_MAP;
@@ -140,26 +166,13 @@ static void mark_changes(const Vector *v, uint64_t *bounds)
     }
 }
 
-// Codes without nulls, most columns in most files.
-static void mark_code_changes(const uint32_t *codes, uint32_t count, uint64_t *bounds)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        bounds[i >> 6] |= (uint64_t)(codes[i] != codes[i - 1]) << (i & 63);
-    }
-}
-
 static void find_stretches(SeriesRows *r)
 {
     const uint32_t rows = r->batch->row_count;
     uint64_t *bounds = arena_new(&r->arena, uint64_t, (size_t)rows / 64 + 1);
     mark(bounds, 0);
     for (size_t i = 0; i < r->plan->label_count; i++) {
-        const Vector *v = &r->batch->columns[i];
-        if (v->form == VECTOR_DICT && v->validity == NULL) {
-            mark_code_changes(v->codes, rows, bounds);
-        } else {
-            mark_changes(v, bounds);
-        }
+        mark_changes(&r->batch->columns[i], bounds);
     }
     mark_changes(&r->batch->columns[r->plan->map_at], bounds);
     uint32_t count = 0;
@@ -503,18 +516,45 @@ static int64_t floor_ms(int64_t us)
     return us / 1000 - (us % 1000 < 0 ? 1 : 0);
 }
 
+// Whether all rows are valid, so that nobody need ask again.
+static bool all_valid(const uint64_t *validity, uint32_t rows)
+{
+    uint64_t all = UINT64_MAX;
+    for (uint32_t i = 0; validity != NULL && i < rows / 64; i++) {
+        all &= validity[i];
+    }
+    for (uint32_t i = rows / 64 * 64; validity != NULL && i < rows; i++) {
+        all &= validity_get(validity, i) ? UINT64_MAX : 0;
+    }
+    return all == UINT64_MAX;
+}
+
 // The rows' times in milliseconds; rows that are no sample get INT64_MIN.
 static int64_t *row_times(SeriesRows *r)
 {
     const Batch *batch = r->batch;
+    const uint32_t rows = batch->row_count;
     const Vector flat = vector_flatten(&batch->columns[r->plan->time_at], &r->arena);
     const int64_t *us = flat.data;
-    int64_t *ms = arena_new(&r->arena, int64_t, batch->row_count);
-    for (uint32_t i = 0; i < batch->row_count; i++) {
-        ms[i] = floor_ms(us[i]);
+    r->ms = mem_grow(r->ms, &r->ms_cap, rows, sizeof(*r->ms));
+    int64_t *ms = r->ms;
+    int64_t any = 0;
+    for (uint32_t i = 0; i < rows; i++) {
+        any |= us[i];
     }
-    for (uint32_t i = 0; flat.validity != NULL && i < batch->row_count; i++) {
-        ms[i] = validity_get(flat.validity, i) ? ms[i] : INT64_MIN;
+    if (any >= 0) { // nobody's clock was before 1970
+        for (uint32_t i = 0; i < rows; i++) {
+            ms[i] = (int64_t)((uint64_t)us[i] / 1000);
+        }
+    } else {
+        for (uint32_t i = 0; i < rows; i++) {
+            ms[i] = floor_ms(us[i]);
+        }
+    }
+    if (!all_valid(flat.validity, rows)) {
+        for (uint32_t i = 0; i < rows; i++) {
+            ms[i] = validity_get(flat.validity, i) ? ms[i] : INT64_MIN;
+        }
     }
     return ms;
 }
@@ -541,7 +581,8 @@ static void row_values(SeriesRows *r, int64_t *ms, SeriesBlock *out)
             histograms[i] = (Bytes){(const uint8_t *)s.ptr, s.len};
         }
     }
-    for (uint32_t i = 0; flat.validity != NULL && i < rows; i++) {
+    const bool all = all_valid(flat.validity, rows);
+    for (uint32_t i = 0; !all && i < rows; i++) {
         const bool is_sample =
             validity_get(flat.validity, i) || (has_blobs && validity_get(blobs.validity, i));
         ms[i] = is_sample ? ms[i] : INT64_MIN;
@@ -586,6 +627,15 @@ static bool next_piece(const SeriesPlan *plan, const int64_t *ms, uint32_t *firs
     return true;
 }
 
+static bool ascends(const int64_t *ms, uint32_t first, uint32_t end)
+{
+    bool not = false;
+    for (uint32_t i = first + 1; i < end; i++) {
+        not |= ms[i] <= ms[i - 1];
+    }
+    return !not ;
+}
+
 // One stretch per piece.
 static void cut_pieces(SeriesRows *r, const int64_t *ms)
 {
@@ -625,6 +675,10 @@ static void cut_samples(SeriesRows *r, const int64_t *ms)
     for (uint32_t k = 0; k < r->count; k++) {
         uint32_t first = r->firsts[k];
         uint32_t end = r->ends[k];
+        if (ms[first] >= r->plan->min_ms && ms[end - 1] <= r->plan->max_ms &&
+            ascends(ms, first, end)) {
+            continue;
+        }
         dead[k] = !next_piece(r->plan, ms, &first, &end);
         uint32_t next = end;
         uint32_t next_end = r->ends[k];

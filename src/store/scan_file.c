@@ -36,6 +36,23 @@ struct FileReading {
 
 // --- columns -------------------------------------------------------------------------------------
 
+// Whether no row of the row group has a label in `labels`.
+static bool map_is_empty(const FileReading *r)
+{
+    const ParquetReader *parquet = reader_cache_parquet(r->file->reader);
+    size_t field_count;
+    const ParquetField *fields = parquet_reader_fields(parquet, &field_count);
+    for (size_t i = 0; i < field_count; i++) {
+        if (str_eq(fields[i].field.name, table_metrics_schema()->fields[METRICS_LABELS].name)) {
+            const ParquetRowGroup *group = &parquet_reader_meta(parquet)->row_groups[r->group];
+            const ParquetColumnChunk *keys = &group->columns[fields[i].first_leaf];
+            return keys->statistics.has_null_count &&
+                   keys->statistics.null_count == keys->value_count;
+        }
+    }
+    return true;
+}
+
 static void find_sources(const Scan *scan, const ParquetReader *parquet, FileReading *r)
 {
     size_t field_count;
@@ -49,6 +66,9 @@ static void find_sources(const Scan *scan, const ParquetReader *parquet, FileRea
                 r->sources[i].field = k;
                 r->sources[i].type = fields[k].field.type;
             }
+        }
+        if (scan->options.labels_anywhere && scan->needed[i] == METRICS_LABELS && map_is_empty(r)) {
+            r->sources[i].field = SIZE_MAX; // not worth reading
         }
     }
 }
@@ -87,23 +107,6 @@ static ParquetTest parquet_test(const ScanTest *test, size_t field, Arena *arena
                          .has_max = test->has_max,
                          .min = parquet_value(&test->min),
                          .max = parquet_value(&test->max)};
-}
-
-// Whether no row of the row group has a label in `labels`.
-static bool map_is_empty(const FileReading *r)
-{
-    const ParquetReader *parquet = reader_cache_parquet(r->file->reader);
-    size_t field_count;
-    const ParquetField *fields = parquet_reader_fields(parquet, &field_count);
-    for (size_t i = 0; i < field_count; i++) {
-        if (str_eq(fields[i].field.name, table_metrics_schema()->fields[METRICS_LABELS].name)) {
-            const ParquetRowGroup *group = &parquet_reader_meta(parquet)->row_groups[r->group];
-            const ParquetColumnChunk *keys = &group->columns[fields[i].first_leaf];
-            return keys->statistics.has_null_count &&
-                   keys->statistics.null_count == keys->value_count;
-        }
-    }
-    return true;
 }
 
 // The tests that say something about rows of this file, and those of them that the reader can
@@ -259,6 +262,11 @@ static void set_ranges(FileReading *r)
         arena_new(&r->arena, ParquetRowRange, r->group_rows / RANGE_GAP_ROWS + 1);
     size_t n = 0;
     for (size_t i = 0; i < selection_words(r->group_rows); i++) {
+        if (r->selected[i] == UINT64_MAX && n > 0 &&
+            ranges[n - 1].first + ranges[n - 1].count == r->group_first + i * 64) {
+            ranges[n - 1].count += 64;
+            continue;
+        }
         for (uint64_t word = r->selected[i]; word != 0; word &= word - 1) {
             const uint64_t row = r->group_first + i * 64 + (uint64_t)__builtin_ctzll(word);
             if (n > 0 && row - (ranges[n - 1].first + ranges[n - 1].count) < RANGE_GAP_ROWS) {
