@@ -11,6 +11,7 @@
 //   engine       needs more than its arguments; in the engine   time, absent, info, timestamp, ...
 #pragma once
 
+#include "base/err.h"
 #include "promql/histogram_math.h"
 #include "promql/notes.h"
 #include "promql/parse.h"
@@ -47,6 +48,9 @@ typedef struct PromqlCall { // one evaluation of a call
     const double *scalars; // scalar arguments at this step, by argument number
     Str metric;            // name of the series, for annotations; may be empty
     bool delayed_names;    // PromqlFeatures.delayed_name_removal
+    // Set when the query must fail: over_range returns false then (bad factors of
+    // double_exponential_smoothing). Whoever calls begins with status OK and looks at it.
+    Err *err;
 } PromqlCall;
 
 // A whole value: series × steps.
@@ -127,6 +131,11 @@ typedef struct PromqlFunction {
     Status (*over_matrix)(const PromqlCall *call, const PromqlGrid *grid, const PromqlMatrix *args,
                           PromqlMatrix *out, Err *err);
 } PromqlFunction;
+
+// What aggregations share with functions. The quantile of values[0..count), which it reorders, as
+// of quantile() and quantile_over_time(); and the compensated mean of at least one value.
+double promql_quantile(double q, double *values, size_t count);
+double promql_mean(const double *values, size_t count);
 
 // NULL when there is none of that name.
 const PromqlFunction *promql_function(Str name);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "promql/histogram_bounds_internal.h"
 #include "promql/histogram_internal.h"
+#include "promql/logs.h"
 
 #include <float.h>
 #include <math.h>
-
-static const double LN2 = 0.693147180559945309417232121458176568;
 
 // The highest bucket of ordinary numbers ends at DBL_MAX and not at infinity, which has a bucket of
 // its own.
@@ -182,24 +181,13 @@ size_t histogram_buckets(const Histogram *h, Arena *arena, const HistogramBucket
     return count;
 }
 
-// log2 by frexp and the natural logarithm: exact for powers of two, and the same digits as Go's.
-double histogram_log2(double v)
-{
-    int exponent = 0;
-    const double fraction = frexp(v, &exponent);
-    if (fraction == 0.5) {
-        return exponent - 1;
-    }
-    return log(fraction) * (1 / LN2) + exponent;
-}
-
 double histogram_fraction_below(const HistogramBucket *bucket, double v, bool linear)
 {
     if (linear) {
         return (v - bucket->lower) / (bucket->upper - bucket->lower);
     }
-    const double lower = histogram_log2(fabs(bucket->lower));
-    const double upper = histogram_log2(fabs(bucket->upper));
-    const double at = histogram_log2(fabs(v));
+    const double lower = logs_log2(fabs(bucket->lower));
+    const double upper = logs_log2(fabs(bucket->upper));
+    const double at = logs_log2(fabs(v));
     return v > 0 ? (at - lower) / (upper - lower) : 1 - (at - upper) / (lower - upper);
 }

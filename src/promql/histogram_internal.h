@@ -54,7 +54,6 @@ double histogram_zero_count(const Histogram *h, double *threshold);
 // How much of the bucket's width lies below `v`, which is inside its finite bounds: linear, or on a
 // logarithmic scale.
 double histogram_fraction_below(const HistogramBucket *bucket, double v, bool linear);
-double histogram_log2(double v); // as Go computes it
 
 // Flat form: per side an ascending list of buckets, each with a compensation term. It is owned by
 // one caller and changes; memory comes from its arena.

@@ -4,6 +4,7 @@
 // and in the zero bucket, on a logarithmic scale elsewhere (promql/quantile.go of Prometheus).
 #include "promql/histogram_internal.h"
 #include "promql/kahan.h"
+#include "promql/logs.h"
 
 #include <math.h>
 
@@ -24,12 +25,12 @@ static double interpolate(const HistogramBucket *b, double fraction, bool linear
     if (linear || (b->lower <= 0 && b->upper >= 0)) {
         return b->lower + (b->upper - b->lower) * fraction;
     }
-    const double lower = histogram_log2(fabs(b->lower));
-    const double upper = histogram_log2(fabs(b->upper));
+    const double lower = logs_log2(fabs(b->lower));
+    const double upper = logs_log2(fabs(b->upper));
     if (b->lower > 0) {
-        return exp2(lower + (upper - lower) * fraction);
+        return logs_exp2(lower + (upper - lower) * fraction);
     }
-    return -exp2(upper + (lower - upper) * (1 - fraction));
+    return -logs_exp2(upper + (lower - upper) * (1 - fraction));
 }
 
 // The first populated bucket at which `rank` observations are reached; *count is how many there

@@ -105,3 +105,10 @@ const char *test_histogram_text(Test *t, const Histogram *h)
     buf_deinit(&text);
     return copy;
 }
+
+void test_check_text(Test *t, const char *file, int line, const char *got, const char *want)
+{
+    if (strcmp(got, want) != 0) {
+        test_fail(t, file, line, "'%s', want '%s'", got, want);
+    }
+}

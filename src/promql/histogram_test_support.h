@@ -11,5 +11,6 @@
 const Histogram *test_histogram(Test *t, const char *text);
 const char *test_histogram_text(Test *t, const Histogram *h); // "" for NULL
 
-#define CHECK_HISTOGRAM(got, want)                                                                 \
-    CHECK_STR(((Str){test_histogram_text(t, got), strlen(test_histogram_text(t, got))}), STR(want))
+#define CHECK_TEXT(got, want) test_check_text(t, __FILE__, __LINE__, (got), (want))
+#define CHECK_HISTOGRAM(got, want) CHECK_TEXT(test_histogram_text(t, got), want)
+void test_check_text(Test *t, const char *file, int line, const char *got, const char *want);
