@@ -243,7 +243,7 @@ static Status each_range(EvalScanJob *base, EvalWorker *worker, const SeriesSamp
     Eval *eval = base->eval;
     PromqlWindow window;
     PromqlResultSeries series = {0};
-    TRY(eval_leaf_decode(worker, in, false, &window, err));
+    TRY(eval_leaf_decode(worker, in, (EvalDecode){0}, &window, err));
     mutex_lock(&job->mu);
     Status st = range_points(job, &window, &series, err);
     if (st == OK && series.count != 0) {

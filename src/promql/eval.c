@@ -193,10 +193,12 @@ static Status invariant(Eval *eval, const PlanNode *node, const PromqlGrid *grid
     if (grid->steps == 1) {
         return OK;
     }
-    eval_samples_drop(eval, eval_samples_of(out, 1));
+    const bool counts = out->type == PROMQL_VECTOR;
+    eval_samples_drop(eval, counts ? eval_samples_of(out, 1) : 0);
     for (size_t i = 0; i < out->count; i++) {
         repeat(eval, &out->series[i], grid->steps);
-        TRY(eval_samples_add(eval, eval_samples_in(&out->series[i], grid->steps), err));
+        const uint64_t samples = eval_samples_in(&out->series[i], grid->steps);
+        TRY(eval_samples_add(eval, counts ? samples : 0, err));
         TRY(eval_charge(eval, &eval->arena, &eval->arena_charged_bytes, err));
     }
     return OK;

@@ -129,8 +129,8 @@ static Status call_absent(Eval *eval, const PlanNode *node, const PromqlGrid *gr
 // --- the rest ------------------------------------------------------------------------------------
 
 // hour() and its like without a vector: of the time of each step.
-static void call_of_time(Eval *eval, const PlanNode *node, const PromqlGrid *grid,
-                         PromqlMatrix *out)
+static Status call_of_time(Eval *eval, const PlanNode *node, const PromqlGrid *grid,
+                           PromqlMatrix *out, Err *err)
 {
     const PromqlFunction *function = node->u.call.function;
     PromqlSeries *series = one_series(eval, grid, out);
@@ -144,6 +144,7 @@ static void call_of_time(Eval *eval, const PlanNode *node, const PromqlGrid *gri
             eval_set(series->present, i);
         }
     }
+    return eval_samples_add(eval, eval_samples_of(out, grid->steps), err);
 }
 
 static Status call_matrix(Eval *eval, const PlanNode *node, const PromqlGrid *grid,
@@ -209,8 +210,7 @@ Status eval_call(Eval *eval, const PlanNode *node, const PromqlGrid *grid, Promq
     case PROMQL_FN_MATRIX:
         return call_matrix(eval, node, grid, out, err);
     case PROMQL_FN_SAMPLE:
-        call_of_time(eval, node, grid, out);
-        return OK;
+        return call_of_time(eval, node, grid, out, err);
     case PROMQL_FN_RANGE:
     case PROMQL_FN_LABELS:
         break; // pipes

@@ -225,6 +225,7 @@ static Status read_infos(Info *info, Err *err)
         .matchers = all, .matcher_count = n, .time = info->time, .all_labels = true};
     EvalPipe *pipe = eval_pipe_select(info->eval, &select, EVAL_PICK_MS, info->grid);
     TRY(eval_pipe_collect(pipe, &info->infos, err));
+    const uint64_t all_samples = eval_samples_of(&info->infos, info->grid->steps);
     size_t kept = 0;
     for (size_t i = 0; i < info->infos.count; i++) {
         if (is_wanted(info, &info->infos.series[i].labels)) {
@@ -232,6 +233,7 @@ static Status read_infos(Info *info, Err *err)
         }
     }
     info->infos.count = kept;
+    eval_samples_drop(info->eval, all_samples - eval_samples_of(&info->infos, info->grid->steps));
     return OK;
 }
 

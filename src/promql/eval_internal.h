@@ -283,7 +283,11 @@ Status eval_leaf_subquery(const EvalPipe *pipe, EvalWorker *worker, const Promql
                           PromqlSeries *out, Err *err);
 // Decodes the samples of one series, without stale markers, into the worker's room (or leaves them
 // where they are); start_ms and end_ms stay unset.
-Status eval_leaf_decode(EvalWorker *worker, const SeriesSamples *in, bool start_times,
+typedef struct EvalDecode {
+    bool start_times; // wanted
+    bool tell_resets; // histograms say so when their counter was reset
+} EvalDecode;
+Status eval_leaf_decode(EvalWorker *worker, const SeriesSamples *in, EvalDecode how,
                         PromqlWindow *out, Err *err);
 // All samples of a range vector selector or a subquery that is the whole query.
 Status eval_range_result(Eval *eval, const PlanNode *node, const PromqlGrid *grid,

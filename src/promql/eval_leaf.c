@@ -77,27 +77,48 @@ static void grow_samples(EvalWorker *w, size_t count)
     }
 }
 
-// Prometheus gives a histogram the hint its chunk has: within one no counter is reset, and a chunk
-// begins with each reset. What was sent with the sample only adds to it.
-static const Histogram *with_hint(EvalWorker *w, const Histogram *before, const Histogram *now)
+static bool same_layout(const Histogram *a, const Histogram *b)
 {
-    if (now->hint == HISTOGRAM_HINT_GAUGE || now->hint == HISTOGRAM_HINT_RESET || before == NULL ||
-        before->hint == HISTOGRAM_HINT_GAUGE || before->schema != now->schema) {
-        return now;
-    }
-    const HistogramHint hint =
-        histogram_detect_reset(now, before) ? HISTOGRAM_HINT_RESET : HISTOGRAM_HINT_NOT_RESET;
-    return hint == now->hint ? now : histogram_with_hint(now, hint, &w->scratch);
+    return a->schema == b->schema && a->zero_threshold == b->zero_threshold &&
+           a->bound_count == b->bound_count &&
+           (a->bound_count == 0 ||
+            memcmp(a->bounds, b->bounds, a->bound_count * sizeof(*a->bounds)) == 0);
 }
 
-static Status decode_mixed(EvalWorker *w, const SeriesSamples *in, PromqlWindow *out, Err *err)
+// Prometheus knows of a histogram that its counter was not reset when it shares a chunk with the
+// one before, and they do as long as the layout stays and no count falls. That it was reset it
+// tells only where it reads counts without buckets.
+static const Histogram *with_hint(EvalWorker *w, const Histogram *before, const Histogram *now,
+                                  bool tell_resets)
+{
+    if (now->hint != HISTOGRAM_HINT_UNKNOWN || before == NULL) {
+        return now;
+    }
+    const bool reset = histogram_detect_reset(now, before);
+    if (tell_resets) {
+        return histogram_with_hint(now, reset ? HISTOGRAM_HINT_RESET : HISTOGRAM_HINT_NOT_RESET,
+                                   &w->scratch);
+    }
+    return reset || before->hint == HISTOGRAM_HINT_GAUGE || !same_layout(before, now)
+               ? now
+               : histogram_with_hint(now, HISTOGRAM_HINT_NOT_RESET, &w->scratch);
+}
+
+// As functions want it: 0 where it is not known.
+static int64_t start_of(const SeriesSamples *in, uint32_t i)
+{
+    return in->start_ms == NULL || in->start_ms[i] == INT64_MIN ? 0 : in->start_ms[i];
+}
+
+static Status decode_mixed(EvalWorker *w, const SeriesSamples *in, bool tell_resets,
+                           PromqlWindow *out, Err *err)
 {
     const Histogram *before = NULL;
     for (uint32_t i = 0; i < in->count; i++) {
         if (in->histograms == NULL || in->histograms[i].len == 0) {
             if (!is_stale(in->values[i])) {
                 w->times[out->count] = in->timestamps_ms[i];
-                w->start_times[out->count] = in->start_ms == NULL ? INT64_MIN : in->start_ms[i];
+                w->start_times[out->count] = start_of(in, i);
                 w->floats[out->count++] = in->values[i];
             }
             continue;
@@ -108,11 +129,10 @@ static Status decode_mixed(EvalWorker *w, const SeriesSamples *in, PromqlWindow 
             before = NULL;
             continue;
         }
-        h = with_hint(w, before, h);
+        h = with_hint(w, before, h, tell_resets);
         before = h;
         w->histogram_times[out->histogram_count] = in->timestamps_ms[i];
-        w->histogram_start_times[out->histogram_count] =
-            in->start_ms == NULL ? INT64_MIN : in->start_ms[i];
+        w->histogram_start_times[out->histogram_count] = start_of(in, i);
         w->points[out->histogram_count++] = h;
     }
     out->times = w->times;
@@ -122,20 +142,19 @@ static Status decode_mixed(EvalWorker *w, const SeriesSamples *in, PromqlWindow 
     return OK;
 }
 
-Status eval_leaf_decode(EvalWorker *worker, const SeriesSamples *in, bool start_times,
+Status eval_leaf_decode(EvalWorker *worker, const SeriesSamples *in, EvalDecode how,
                         PromqlWindow *out, Err *err)
 {
-    const bool starts = start_times && in->start_ms != NULL;
+    const bool starts = how.start_times && in->start_ms != NULL;
     *out = (PromqlWindow){0};
-    if (in->histograms == NULL && count_stale(in->values, in->count) == 0) {
+    if (in->histograms == NULL && !starts && count_stale(in->values, in->count) == 0) {
         out->times = in->timestamps_ms;
         out->values = in->values;
         out->count = in->count;
-        out->start_times = starts ? in->start_ms : NULL;
         return OK;
     }
     grow_samples(worker, in->count);
-    TRY(decode_mixed(worker, in, out, err));
+    TRY(decode_mixed(worker, in, how.tell_resets, out, err));
     if (starts) {
         out->start_times = worker->start_times;
         out->histogram_start_times = worker->histogram_start_times;
@@ -186,9 +205,7 @@ static double picked(EvalPick pick, const SeriesSamples *in, uint32_t i)
     case EVAL_PICK_TIME:
         return (double)in->timestamps_ms[i] / 1000;
     case EVAL_PICK_START:
-        return in->start_ms == NULL || in->start_ms[i] == INT64_MIN
-                   ? 0
-                   : (double)in->start_ms[i] / 1000;
+        return (double)start_of(in, i) / 1000;
     case EVAL_PICK_MS:
         return (double)in->timestamps_ms[i];
     }
@@ -202,8 +219,8 @@ static bool is_histogram(const SeriesSamples *in, uint32_t i)
 
 typedef struct Newest { // the decoded histogram of sample `index`
     uint32_t index;
-    const Histogram *histogram, *before;
-    bool valid;
+    const Histogram *histogram;
+    bool valid, tell_resets;
 } Newest;
 
 static Status newest_histogram(EvalWorker *w, const SeriesSamples *in, uint32_t i, Newest *newest,
@@ -219,7 +236,7 @@ static Status newest_histogram(EvalWorker *w, const SeriesSamples *in, uint32_t 
     }
     TRY(histogram_decode(in->histograms[i], &w->scratch, &newest->histogram, err));
     if (!histogram_is_stale(newest->histogram)) {
-        newest->histogram = with_hint(w, before, newest->histogram);
+        newest->histogram = with_hint(w, before, newest->histogram, newest->tell_resets);
     }
     newest->index = i;
     newest->valid = true;
@@ -244,7 +261,7 @@ static Status pick_newest(const EvalPipe *pipe, EvalWorker *w, const SeriesSampl
     const PromqlGrid *grid = &pipe->grid;
     const EvalPick pick = pipe->leaf.pick;
     const int64_t lookback = pipe->eval->lookback_ms;
-    Newest newest = {0};
+    Newest newest = {.tell_resets = pipe->leaf.select.only_counts};
     uint32_t next = 0;
     uint64_t total = 0;
     for (uint32_t step = 0; step < grid->steps; step++) {
@@ -391,7 +408,7 @@ static Status smooth(const EvalPipe *pipe, EvalWorker *w, const SeriesSamples *i
     const int64_t lookback = pipe->eval->lookback_ms;
     const Str metric = labels_get(&in->labels, STR("__name__"));
     PromqlWindow all;
-    TRY(eval_leaf_decode(w, in, false, &all, err));
+    TRY(eval_leaf_decode(w, in, (EvalDecode){0}, &all, err));
     for (uint32_t step = 0; step < pipe->grid.steps; step++) {
         const int64_t at = plan_time_of(&pipe->leaf.time, eval_step_ms(&pipe->grid, step));
         const uint32_t low = first_at(all.times, all.count, at - lookback + 1);
@@ -603,7 +620,9 @@ Status eval_leaf_series(const EvalPipe *pipe, EvalWorker *worker, const SeriesSa
         PromqlWindow all;
         const bool starts = features->use_start_timestamps &&
                             (call->u.call.function->flags & PROMQL_FN_START_TIMES) != 0;
-        TRY(eval_leaf_decode(worker, in, starts, &all, err));
+        const EvalDecode how = {.start_times = starts,
+                                .tell_resets = pipe->leaf.select.only_counts};
+        TRY(eval_leaf_decode(worker, in, how, &all, err));
         TRY(windows(pipe, worker, &all, out, err));
     } else if (pipe->leaf.select.smoothed) {
         TRY(smooth(pipe, worker, in, out, err));

@@ -382,17 +382,16 @@ Status eval_pipe_run(EvalPipe *pipe, EvalSink *sink, Err *err)
     for (uint32_t i = 0; i < eval->worker_count; i++) {
         eval->workers[i]->samples = 0;
     }
-    TRY(pipe->leaf.kind == EVAL_LEAF_SELECT ? run_scan(pipe, err) : run_matrix(pipe, err));
+    const bool select = pipe->leaf.kind == EVAL_LEAF_SELECT;
+    const uint32_t steps =
+        pipe->leaf.kind == EVAL_LEAF_MATRIX ? pipe->grid.steps : pipe->leaf.sub_grid.steps;
+    const uint64_t before = select ? 0 : eval_samples_of(&pipe->leaf.matrix, steps);
+    TRY(select ? run_scan(pipe, err) : run_matrix(pipe, err));
     pipe->samples = 0;
     for (uint32_t i = 0; i < eval->worker_count; i++) {
         pipe->samples += eval->workers[i]->samples;
     }
-    if (pipe->leaf.kind == EVAL_LEAF_SELECT) {
-        return OK;
-    }
-    const uint32_t steps =
-        pipe->leaf.kind == EVAL_LEAF_MATRIX ? pipe->grid.steps : pipe->leaf.sub_grid.steps;
-    eval_samples_drop(eval, eval_samples_of(&pipe->leaf.matrix, steps));
+    eval_samples_drop(eval, before);
     return OK;
 }
 
@@ -501,5 +500,7 @@ Status eval_pipe_collect(EvalPipe *pipe, PromqlMatrix *out, Err *err)
             st = eval_matrix_merge(pipe->eval, out, pipe->grid.steps, EVAL_MERGE, err);
         }
     }
+    // Stages may have left some out.
+    eval_samples_drop(pipe->eval, pipe->samples - eval_samples_of(out, pipe->grid.steps));
     return st;
 }

@@ -595,6 +595,53 @@ static void find_need(const Planner *p, PlanNode *plan, Need need)
     }
 }
 
+// --- which histograms are only counted -----------------------------------------------------------
+
+static bool needs_buckets(const PlanNode *plan)
+{
+    if (plan->kind == PLAN_BINARY) {
+        return plan->u.binary.op == PROMQL_TRIM_UPPER || plan->u.binary.op == PROMQL_TRIM_LOWER;
+    }
+    return plan->kind == PLAN_SUBQUERY || plan_is_function(plan, "histogram_quantile") ||
+           plan_is_function(plan, "histogram_quantiles") ||
+           plan_is_function(plan, "histogram_fraction");
+}
+
+// As detectHistogramStatsDecoding in promql/engine.go.
+static void find_counts(PlanNode *plan, bool counts)
+{
+    if (needs_buckets(plan)) {
+        return;
+    }
+    switch (plan->kind) {
+    case PLAN_NUMBER:
+    case PLAN_TEXT:
+    case PLAN_SUBQUERY:
+        break;
+    case PLAN_SELECT:
+        plan->u.select.only_counts = counts;
+        break;
+    case PLAN_CALL:
+        counts = counts || plan_is_function(plan, "histogram_count") ||
+                 plan_is_function(plan, "histogram_sum") || plan_is_function(plan, "histogram_avg");
+        for (size_t i = 0; i < plan->u.call.arg_count; i++) {
+            find_counts(plan->u.call.args[i], counts);
+        }
+        break;
+    case PLAN_AGGREGATE:
+        find_counts(plan->u.aggregate.expr, counts);
+        break;
+    case PLAN_BINARY:
+        find_counts(plan->u.binary.left, counts);
+        find_counts(plan->u.binary.right, counts);
+        break;
+    case PLAN_NEGATE:
+    case PLAN_INVARIANT:
+        find_counts(plan->u.child, counts);
+        break;
+    }
+}
+
 Status plan_make(const PromqlNode *root, const PlanRequest *request, PlanNode **out, Err *err)
 {
     const Planner p = {.request = request, .arena = request->arena};
@@ -605,6 +652,7 @@ Status plan_make(const PromqlNode *root, const PlanRequest *request, PlanNode **
         wrap(&p, &plan);
     }
     find_need(&p, plan, need_all);
+    find_counts(plan, false);
     *out = plan;
     return OK;
 }

@@ -32,7 +32,9 @@ typedef struct PlanSelect {
     int64_t range_ms; // 0: instant vector
     bool anchored, smoothed;
     PromqlPos pos;
-    bool one_name;   // a matcher fixes the metric name
+    bool one_name; // a matcher fixes the metric name
+    // Only count and sum of histograms are asked for: Prometheus then tells their resets apart.
+    bool only_counts;
     bool all_labels; // else only those of `labels`, sorted
     const Str *labels;
     size_t label_count;
