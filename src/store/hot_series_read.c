@@ -338,8 +338,9 @@ static void resolve_records(HotSeriesWorker *w, uint32_t count, SeriesBlock *out
 
 static void prepare_records(HotSeriesWorker *w, uint32_t rows)
 {
-    w->histograms = mem_grow(w->histograms, &w->caps[2], rows, sizeof(*w->histograms));
-    w->starts = mem_grow(w->starts, &w->caps[3], rows, sizeof(*w->starts));
+    const size_t room = rows == 0 ? 1 : rows; // without pruning there may be no sample in range
+    w->histograms = mem_grow(w->histograms, &w->caps[2], room, sizeof(*w->histograms));
+    w->starts = mem_grow(w->starts, &w->caps[3], room, sizeof(*w->starts));
     memset(w->histograms, 0, rows * sizeof(*w->histograms));
     for (uint32_t i = 0; i < rows; i++) {
         w->starts[i] = INT64_MIN;
