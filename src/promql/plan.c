@@ -226,12 +226,6 @@ static bool fold(const Planner *p, PlanNode *plan)
     return true;
 }
 
-static bool is_known(const PromqlFunction *f)
-{
-    return f->kind == PROMQL_FN_ENGINE || f->over_range != NULL || f->over_sample != NULL ||
-           f->over_floats != NULL || f->over_labels != NULL || f->over_matrix != NULL;
-}
-
 static Status make_call(const Planner *p, const PromqlNode *node, PlanNode *plan, Err *err)
 {
     const size_t count = node->u.call.arg_count;
@@ -239,9 +233,6 @@ static Status make_call(const Planner *p, const PromqlNode *node, PlanNode *plan
     plan->u.call.arg_count = count;
     if (fold(p, plan)) {
         return OK;
-    }
-    if (!is_known(plan->u.call.function)) {
-        return err_set(err, ERR_UNSUPPORTED, "%s() is not available", plan->u.call.function->name);
     }
     plan->u.call.args = arena_new(p->arena, PlanNode *, count);
     for (size_t i = 0; i < count; i++) {
