@@ -108,12 +108,14 @@ static Status sink_append(void *ctx, uint32_t shard, Bytes payload, uint64_t *se
     return OK;
 }
 
-// One sample of every series.
-static void send_tick(MetricsHot *hot, const Load *load, uint32_t tick, Arena *arena)
+// One sample of every series: with `extra`, each has that too.
+static void send_tick(MetricsHot *hot, const Load *load, uint32_t tick, const MetricsExtra *extra,
+                      Arena *arena)
 {
     MetricsSeries *series = arena_new(arena, MetricsSeries, load->per_request);
     int64_t *ms = arena_new(arena, int64_t, load->per_request);
     double *values = arena_new(arena, double, load->per_request);
+    MetricsExtra *extras = arena_new(arena, MetricsExtra, load->per_request);
     for (uint32_t from = 0; from < load->series_count; from += load->per_request) {
         const uint32_t left = load->series_count - from;
         const uint32_t count = left < load->per_request ? left : load->per_request;
@@ -123,11 +125,12 @@ static void send_tick(MetricsHot *hot, const Load *load, uint32_t tick, Arena *a
                 {load->wire.ptr + load->starts[s], load->starts[s + 1] - load->starts[s]}, i, 1};
             ms[i] = 1700000000000 + (int64_t)tick * 15000;
             values[i] = (double)(tick * 10 + s);
+            extras[i] = extra != NULL ? *extra : (MetricsExtra){0};
         }
         MetricsResult result;
         uint64_t sequence = 0;
         Err err;
-        const MetricsBatch batch = {series, count, ms, values, NULL};
+        const MetricsBatch batch = {series, count, ms, values, extra != NULL ? extras : NULL};
         if (metrics_hot_append(hot, &batch, &result, &sequence, &err) != OK ||
             result.samples_written != count) {
             base_panic(__FILE__, __LINE__, err.msg);
@@ -151,7 +154,7 @@ static void bench_ingest(const Load *load, MetricsHot *hot, Sink *sink)
     const double n = load->series_count;
     const double rss_before = (double)os_memory_resident_bytes();
     double cpu = os_process_cpu_seconds();
-    send_tick(hot, load, 0, &arena);
+    send_tick(hot, load, 0, NULL, &arena);
     const double cpu_new = os_process_cpu_seconds() - cpu;
     const double rss = (double)os_memory_resident_bytes() - rss_before - (double)sink->buf.cap;
     printf("new series      %8.0f ns each, with labels into the WAL %.0f B each\n",
@@ -161,7 +164,7 @@ static void bench_ingest(const Load *load, MetricsHot *hot, Sink *sink)
     const uint64_t wal = sink->bytes;
     cpu = os_process_cpu_seconds();
     for (uint32_t tick = 1; tick < load->ticks; tick++) {
-        send_tick(hot, load, tick, &arena);
+        send_tick(hot, load, tick, NULL, &arena);
     }
     const double samples = n * (load->ticks - 1);
     printf("known series    %8.1f ns per sample, %.1f B of WAL\n",
@@ -169,6 +172,35 @@ static void bench_ingest(const Load *load, MetricsHot *hot, Sink *sink)
     const double rss_all = (double)os_memory_resident_bytes() - rss_before - (double)sink->buf.cap;
     printf("memory          %8.1f B RSS per further sample; %.0f B per series with %u samples\n",
            (rss_all - rss) / samples, rss_all / n, load->ticks);
+}
+
+// Samples of known series that are histograms of `HISTOGRAM` bytes, then floats with a start.
+static void bench_extended(const Load *load, Sink *sink)
+{
+    enum { HISTOGRAM = 200 };
+    static const uint8_t blob[HISTOGRAM] = {0};
+    static const struct {
+        const char *what;
+        MetricsExtra extra;
+    } kinds[] = {{"histograms", {.histogram = {blob, HISTOGRAM}, .start_ms = INT64_MIN}},
+                 {"with a start", {.start_ms = 1699999999000}}};
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        Arena arena = {0};
+        MetricsHot *hot = metrics_hot_new(&(MetricsHotOptions){
+            .key = {42}, .floor_ms = INT64_MIN, .nonce = 1, .log = {sink_append, sink}});
+        send_tick(hot, load, 0, NULL, &arena);
+        const double n = (double)load->series_count * (load->ticks - 1);
+        const double bytes = (double)metrics_hot_bytes(hot);
+        const uint64_t wal = sink->bytes;
+        const double cpu = os_process_cpu_seconds();
+        for (uint32_t tick = 1; tick < load->ticks; tick++) {
+            send_tick(hot, load, tick, &kinds[k].extra, &arena);
+        }
+        printf("%-13s   %8.1f ns per sample, %.1f B of memory, %.1f B of WAL\n", kinds[k].what,
+               (os_process_cpu_seconds() - cpu) * 1e9 / n,
+               ((double)metrics_hot_bytes(hot) - bytes) / n, (double)(sink->bytes - wal) / n);
+        metrics_hot_free(hot);
+    }
 }
 
 // Seals everything, sorts it, and makes the batches that a flush writes.
@@ -305,6 +337,7 @@ int main(int argc, char **argv)
     bench_scan(hot);
     bench_run(&load, hot);
     metrics_hot_free(hot);
+    bench_extended(&load, &sink);
     buf_deinit(&sink.buf);
     buf_deinit(&load.wire);
     mem_free(load.starts);

@@ -14,6 +14,7 @@
 #include "os/os.h"
 #include "store/scan.h"
 #include "store/store.h"
+#include "tests/model/sample_kinds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +95,13 @@ typedef struct Writer {
     uint32_t next_value;
 } Writer;
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
 static void write_batch(Writer *w)
 {
     Err err;
@@ -101,9 +109,12 @@ static void write_batch(Writer *w)
     MetricsSeries series[BATCH_MAX];
     int64_t timestamps[BATCH_MAX];
     double values[BATCH_MAX];
+    MetricsExtra extras[BATCH_MAX];
+    Arena blobs;
     Note notes[BATCH_MAX];
     MetricsResult result;
     const size_t count = 1 + rng_below(&w->rng, BATCH_MAX);
+    arena_init(&blobs, 0);
     for (size_t i = 0; i < count; i++) {
         char pod[16];
         const uint32_t key = (uint32_t)rng_below(&w->rng, KEYS);
@@ -114,16 +125,21 @@ static void write_batch(Writer *w)
         notes[i] = (Note){.key = key, .value = w->next_value++};
         timestamps[i] = START_MS + (int64_t)(key / SERIES) * 1000;
         values[i] = notes[i].value;
+        extras[i] = sample_extra(timestamps[i], bits_of(values[i]), &blobs);
         series[i] = (MetricsSeries){
             .labels = buf_bytes(&wires[i]), .sample_first = (uint32_t)i, .sample_count = 1};
     }
     send_notes(w->pipe_fd, notes, count);
-    const MetricsBatch batch = {
-        .series = series, .series_count = count, .timestamps_ms = timestamps, .values = values};
+    const MetricsBatch batch = {.series = series,
+                                .series_count = count,
+                                .timestamps_ms = timestamps,
+                                .values = values,
+                                .extras = extras};
     if (store_write_metrics(w->store, &batch, &result, &err) != OK) {
         die("write", &err);
     }
     send_notes(w->pipe_fd, &(Note){.key = NOTE_ACK}, 1);
+    arena_deinit(&blobs);
     for (size_t i = 0; i < count; i++) {
         buf_deinit(&wires[i]);
     }
@@ -230,26 +246,64 @@ static bool check_row(Oracle *o, uint32_t *seen, uint32_t key, uint32_t value)
     return true;
 }
 
+// Where a row's value of a column is; NULL when it has none.
+static const void *cell(const Batch *batch, Str column, uint32_t row)
+{
+    const size_t i = schema_find(batch->schema, column);
+    const Vector *flat;
+    uint32_t at;
+    const bool has = i != SIZE_MAX && vector_locate(&batch->columns[i], row, &flat, &at);
+    return has ? (const uint64_t *)flat->data + at : NULL;
+}
+
+static Bytes text_cell(const Batch *batch, Str column, uint32_t row)
+{
+    const size_t i = schema_find(batch->schema, column);
+    const Vector *flat;
+    uint32_t at;
+    if (i == SIZE_MAX || !vector_locate(&batch->columns[i], row, &flat, &at)) {
+        return (Bytes){0};
+    }
+    const Str s = vector_flat_str(flat, at);
+    return (Bytes){(const uint8_t *)s.ptr, s.len};
+}
+
+// The value that the row stands for, whether it is a float or a histogram.
+static uint32_t row_value(const Batch *batch, uint32_t row, int64_t ms)
+{
+    const uint64_t *value = cell(batch, STR("value"), row);
+    const int64_t *start_us = cell(batch, STR("start_timestamp"), row);
+    const SampleRow sample = {.timestamp_ms = ms,
+                              .has_value = value != NULL,
+                              .value = value == NULL ? 0 : *value,
+                              .has_start = start_us != NULL,
+                              .start_ms = start_us == NULL ? 0 : *start_us / 1000,
+                              .histogram = text_cell(batch, STR("histogram"), row)};
+    SampleKinds kinds = {.any_extended = true};
+    Arena arena;
+    arena_init(&arena, 0);
+    const uint64_t bits = sample_of_row(&sample, &kinds, &arena);
+    arena_deinit(&arena);
+    double out;
+    memcpy(&out, &bits, sizeof(out));
+    return (uint32_t)out;
+}
+
 static bool check_batch(Oracle *o, uint32_t *seen, const Batch *batch)
 {
     bool ok = true;
     for (uint32_t row = 0; row < batch->row_count; row++) {
-        const Vector *flat[3];
-        uint32_t at[3];
-        for (size_t i = 0; i < 3; i++) {
-            if (!vector_locate(&batch->columns[i], row, &flat[i], &at[i])) {
-                return false;
-            }
-        }
-        const int64_t ms = ((const int64_t *)flat[0]->data)[at[0]] / 1000;
-        const Str pod = vector_flat_str(flat[2], at[2]);
+        const int64_t *us = cell(batch, STR("timestamp"), row);
+        const Bytes pod = text_cell(batch, STR("pod"), row);
         uint64_t series;
-        if (!num_parse_u64(str_slice(pod, 4, pod.len), &series) || series >= SERIES) {
+        if (us == NULL ||
+            !num_parse_u64(str_slice((Str){(const char *)pod.ptr, pod.len}, 4, pod.len), &series) ||
+            series >= SERIES) {
             return false;
         }
+        const int64_t ms = *us / 1000;
         const uint32_t key = (uint32_t)((ms - START_MS) / 1000) * SERIES + (uint32_t)series;
-        ok = key < KEYS &&
-             check_row(o, seen, key, (uint32_t)((const double *)flat[1]->data)[at[1]]) && ok;
+        ok = key < KEYS && check_row(o, seen, key, row_value(batch, row, ms)) && ok;
     }
     return ok;
 }
@@ -266,9 +320,12 @@ static bool check_rows(Oracle *o, Store *store, Err *err)
     if (snapshot_open(store, STR("metrics"), &snapshot, err) != OK) {
         die("snapshot", err);
     }
-    const size_t pod = schema_find(snapshot_schema(snapshot), STR("pod"));
-    const size_t columns[] = {0, 2, pod};
-    const ScanOptions options = {.columns = columns, .column_count = pod == SIZE_MAX ? 2 : 3};
+    const size_t column_count = snapshot_schema(snapshot)->count;
+    size_t *columns = mem_new(size_t, column_count);
+    for (size_t i = 0; i < column_count; i++) {
+        columns[i] = i;
+    }
+    const ScanOptions options = {.columns = columns, .column_count = column_count};
     if (scan_open(snapshot, &options, &scan, err) != OK ||
         scan_worker_open(scan, &worker, err) != OK) {
         die("scan", err);
@@ -293,6 +350,7 @@ static bool check_rows(Oracle *o, Store *store, Err *err)
     scan_worker_close(worker);
     scan_close(scan);
     snapshot_close(snapshot);
+    mem_free(columns);
     mem_free(seen);
     return ok;
 }
