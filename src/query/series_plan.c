@@ -5,13 +5,6 @@
 
 #include <stdlib.h>
 
-static int str_compare(Str a, Str b)
-{
-    const size_t len = a.len < b.len ? a.len : b.len;
-    const int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_labels(const void *a, const void *b)
 {
     return str_compare(((const PlanLabel *)a)->name, ((const PlanLabel *)b)->name);

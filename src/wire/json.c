@@ -126,30 +126,6 @@ static bool parse_hex4(const uint8_t *p, const uint8_t *end, uint32_t *out)
     return true;
 }
 
-static size_t put_utf8(uint8_t *out, uint32_t c)
-{
-    if (c < 0x80) {
-        out[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (uint8_t)(0xc0 | c >> 6);
-        out[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (uint8_t)(0xe0 | c >> 12);
-        out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xf0 | c >> 18);
-    out[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (uint8_t)(0x80 | (c & 0x3f));
-    return 4;
-}
-
 // "\uXXXX", or a pair of them; *p is behind the 'u'.
 static Status decode_unicode(const JsonReader *r, const uint8_t **p, uint32_t *out, Err *err)
 {
@@ -227,7 +203,7 @@ static Status read_string(JsonReader *r, Str *out, Err *err)
             uint32_t c = 0;
             p++;
             TRY(decode_escape(r, &p, &c, err));
-            len += put_utf8(text + len, c);
+            len += utf8_encode(c, text + len);
         }
     }
     *out = (Str){.ptr = (const char *)text, .len = len};

@@ -22,6 +22,8 @@ enum {
     TAG_VALUE = 1 << 3 | WIRE_FIXED64,
     TAG_TIMESTAMP = 2 << 3 | WIRE_VARINT,
     TAG_HISTOGRAM_TIMESTAMP = 15 << 3 | WIRE_VARINT,
+    TAG_EXEMPLAR_VALUE = 2 << 3 | WIRE_FIXED64,
+    TAG_EXEMPLAR_TIMESTAMP = 3 << 3 | WIRE_VARINT,
     TAG_NAME = 1 << 3 | WIRE_BYTES,
     TAG_LABEL_VALUE = 2 << 3 | WIRE_BYTES,
     TAG_TYPE = 1 << 3 | WIRE_VARINT,
@@ -253,6 +255,40 @@ static Status gather_labels(RemoteWriteDecoder *d, Cursor series, Bytes *labels,
     return OK;
 }
 
+static Status add_exemplar(RemoteWriteDecoder *d, Cursor c, Err *err)
+{
+    static const uint32_t known[] = {TAG_LABEL, TAG_EXEMPLAR_VALUE, TAG_EXEMPLAR_TIMESTAMP};
+    RemoteWriteExemplar x = {.series = d->series_count};
+    if (d->exemplar_count == REMOTE_WRITE_EXEMPLARS_MAX) {
+        return err_set(err, ERR_TOO_LARGE, "more than %d exemplars in one request",
+                       REMOTE_WRITE_EXEMPLARS_MAX);
+    }
+    TRY(gather_labels(d, c, &x.labels, err));
+    while (c.pos < c.end) {
+        uint32_t tag = 0;
+        uint64_t timestamp = 0;
+        TRY(read_tag(&c, &tag, err));
+        if (tag == TAG_EXEMPLAR_VALUE) {
+            if (c.end - c.pos < 8) {
+                return bad(&c, c.pos, "8 bytes", err);
+            }
+            x.value = read_f64le(c.pos);
+            c.pos += 8;
+        } else if (tag == TAG_EXEMPLAR_TIMESTAMP) {
+            TRY(read_varint(&c, &timestamp, err));
+            x.timestamp_ms = (int64_t)timestamp;
+        } else if (tag == TAG_LABEL) {
+            TRY(skip_field(&c, tag, err));
+        } else {
+            TRY(skip_unknown(&c, tag, known, ARRAY_LEN(known), err));
+        }
+    }
+    d->exemplars =
+        mem_grow(d->exemplars, &d->exemplar_cap, d->exemplar_count + 1, sizeof(*d->exemplars));
+    d->exemplars[d->exemplar_count++] = x;
+    return OK;
+}
+
 // Everything of a series but the leading labels.
 static Status series_rest(RemoteWriteDecoder *d, Cursor c, bool *scattered, Err *err)
 {
@@ -272,7 +308,7 @@ static Status series_rest(RemoteWriteDecoder *d, Cursor c, bool *scattered, Err 
             break;
         case TAG_EXEMPLAR:
             TRY(read_bytes(&c, &inner, err));
-            d->exemplar_count++;
+            TRY(add_exemplar(d, inner, err));
             break;
         case TAG_HISTOGRAM:
             TRY(read_bytes(&c, &inner, err));
@@ -391,6 +427,7 @@ void remote_write_deinit(RemoteWriteDecoder *d)
     mem_free(d->values);
     mem_free(d->histograms);
     mem_free(d->metadata);
+    mem_free(d->exemplars);
     arena_deinit(&d->scratch);
     *d = (RemoteWriteDecoder){0};
 }
@@ -503,6 +540,7 @@ Status remote_write_decode(Bytes body_snappy, RemoteWriteScratch *scratch, Remot
                                 .histograms = d->histogram_count == 0 ? NULL : d->histograms,
                                 .metadata = d->metadata,
                                 .metadata_count = d->metadata_count,
+                                .exemplars = d->exemplars,
                                 .exemplar_count = d->exemplar_count,
                                 .histogram_count = d->histogram_count};
     return OK;

@@ -26,6 +26,7 @@ enum {
     REMOTE_WRITE_SAMPLES_MAX = 4 << 20,       // per request
     REMOTE_WRITE_LABELS_BYTES_MAX = 64 << 10, // of one series, as on the wire
     REMOTE_WRITE_METADATA_MAX = 1 << 16,      // per request
+    REMOTE_WRITE_EXEMPLARS_MAX = 1 << 20,     // per request
 };
 
 typedef struct RemoteWriteSeries {
@@ -54,6 +55,13 @@ typedef struct RemoteWriteMetadata {
     Str family, help, unit;     // valid UTF-8, borrowed from the message
 } RemoteWriteMetadata;
 
+typedef struct RemoteWriteExemplar {
+    uint32_t series; // its number in the request
+    Bytes labels;    // label fields as on the wire, as those of a series
+    double value;
+    int64_t timestamp_ms;
+} RemoteWriteExemplar;
+
 // The state of one walk. Fields above the line are results; grown arrays are kept between messages.
 typedef struct RemoteWriteDecoder {
     int64_t *timestamps_ms; // [0, sample_count)
@@ -64,10 +72,11 @@ typedef struct RemoteWriteDecoder {
     uint32_t series_count;
     RemoteWriteMetadata *metadata; // [0, metadata_count)
     uint32_t metadata_count;
-    uint64_t exemplar_count;  // skipped
+    RemoteWriteExemplar *exemplars; // [0, exemplar_count)
+    uint32_t exemplar_count;
     uint64_t histogram_count; // of sample_count
     // ----
-    size_t sample_cap, metadata_cap;
+    size_t sample_cap, metadata_cap, exemplar_cap;
     const uint8_t *begin, *pos, *end;
     Arena scratch; // labels that had to be copied
 } RemoteWriteDecoder;
@@ -96,7 +105,8 @@ typedef struct RemoteWriteRequest {
     uint64_t histogram_count;
     const RemoteWriteMetadata *metadata;
     uint32_t metadata_count;
-    uint64_t exemplar_count; // sent, but not in here
+    const RemoteWriteExemplar *exemplars;
+    uint32_t exemplar_count;
 } RemoteWriteRequest;
 
 // Buffers that are reused from one request to the next.

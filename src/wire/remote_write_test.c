@@ -75,7 +75,7 @@ TEST(remote_write, unusual_but_valid)
         {"timestamp before value", BYTES("\x0a\x0d\x12\x0b\x10\x05\x09\0\0\0\0\0\0\xf0\x3f"), 1, 0,
          0, 0, STR("")},
         {"a sample of nothing is zero at zero", BYTES("\x0a\x02\x12\x00"), 1, 0, 0, 0, STR("")},
-        {"an exemplar", BYTES("\x0a\x0c" LABEL_AB "\x1a\x02\x11\x22"), 0, 1, 0, 0, STR(LABEL_AB)},
+        {"an exemplar", BYTES("\x0a\x0c" LABEL_AB "\x1a\x02\x18\x22"), 0, 1, 0, 0, STR(LABEL_AB)},
         {"a native histogram", BYTES("\x0a\x0c" LABEL_AB "\x22\x02\x08\x07"), 1, 0, 1, 0,
          STR(LABEL_AB)},
         {"unknown fields of every wire type",
@@ -443,4 +443,27 @@ TEST(remote_write, bad_bodies)
         CHECK_EQ(got.series_count, 0);
     }
     remote_write_scratch_free(scratch);
+}
+
+TEST(remote_write, exemplars)
+{
+    // Value and timestamp stand before, between and behind labels.
+    static const uint8_t message[] =
+        "\x0a\x2a" LABEL_AB "\x1a\x13\x11\0\0\0\0\0\0\xf0\x3f" LABEL_AB "\x18\x05"
+        "\x1a\x0b\x18\x06\x0a\x05\x0a\x01t\x12\x00\x18\x07";
+    RemoteWriteDecoder d = {0};
+    RemoteWriteSeries series;
+    Err err;
+    bool more = true;
+    remote_write_init(&d, (Bytes){message, sizeof(message) - 1});
+    CHECK_OK(remote_write_next(&d, &series, &more, &err));
+    CHECK(more);
+    CHECK_EQ(d.exemplar_count, 2);
+    CHECK_EQ(d.exemplars[0].series, 0);
+    CHECK(d.exemplars[0].value == 1);
+    CHECK_EQ(d.exemplars[0].timestamp_ms, 5);
+    CHECK_STR(str_of(d.exemplars[0].labels), STR(LABEL_AB));
+    CHECK_EQ(d.exemplars[1].timestamp_ms, 7); // the last one counts
+    CHECK_EQ(d.exemplars[1].labels.len, 7);
+    remote_write_deinit(&d);
 }
