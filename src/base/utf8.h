@@ -12,3 +12,6 @@ static inline bool utf8_is_valid(Str s)
 {
     return utf8_valid_len(s) == s.len;
 }
+
+// The bytes of a code point; 0 when it is none (a surrogate, above U+10FFFF).
+size_t utf8_encode(uint32_t c, uint8_t out[static 4]);

@@ -50,8 +50,9 @@ typedef enum HttpClass {
 // Answers one request. On failure what it put into *response is thrown away, but for `status` (when
 // it is 400 or more) and the headers, and the error is answered instead: with that status, or else
 // err_status_http(err->status). `ctx` is the route's.
-typedef Status (*HttpHandler)(void *ctx, const HttpRequest *request, HttpResponse *response,
-                              Err *err);
+typedef Status HttpHandlerFunction(void *ctx, const HttpRequest *request, HttpResponse *response,
+                                   Err *err);
+typedef HttpHandlerFunction *HttpHandler;
 
 // Written by hand in tables, so the order is the reader's.
 // NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)

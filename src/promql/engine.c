@@ -29,6 +29,11 @@ PromqlEngine *promql_engine_new(const PromqlOptions *options)
     return engine;
 }
 
+PromqlFeatures promql_engine_features(const PromqlEngine *engine)
+{
+    return engine->options.features;
+}
+
 void promql_engine_free(PromqlEngine *engine)
 {
     if (engine != NULL) {

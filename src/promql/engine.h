@@ -36,6 +36,8 @@ typedef struct PromqlOptions {
     int64_t default_step_ms; // of subqueries without one: 60000
 } PromqlOptions;
 
+PromqlFeatures promql_engine_features(const PromqlEngine *engine);
+
 // Zeros in options mean the defaults.
 PromqlEngine *promql_engine_new(const PromqlOptions *options);
 void promql_engine_free(PromqlEngine *engine); // after its queries; accepts NULL

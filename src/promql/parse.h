@@ -18,6 +18,9 @@ typedef struct PromqlFeatures {
     bool use_start_timestamps;     // use of start timestamps in rate() and its like
 } PromqlFeatures;
 
+// Switches on the feature of that name; false when there is none.
+bool promql_feature_enable(Str name, PromqlFeatures *features);
+
 typedef struct PromqlExpr PromqlExpr; // owns its arena and its matchers
 
 // ERR_INVALID with Prometheus' text: 1:7: parse error: unexpected end of input in aggregation
@@ -25,6 +28,9 @@ Status promql_parse(Str text, const PromqlFeatures *features, PromqlExpr **out, 
 void promql_expr_free(PromqlExpr *expr); // accepts NULL
 const PromqlNode *promql_expr_root(const PromqlExpr *expr);
 Str promql_expr_text(const PromqlExpr *expr); // the copy that positions refer to
+
+// All vector selectors in it, in order. In `arena`.
+size_t promql_expr_selectors(const PromqlExpr *expr, Arena *arena, const PromqlNode *const **out);
 
 // Only a selector's inside: `up{job="x"}` as match[] wants it.
 Status promql_parse_selector(Str text, PromqlExpr **out, Err *err);

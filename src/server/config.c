@@ -55,6 +55,25 @@ static const ConfigSetting settings[] = {
      "where large SQL queries spill; empty: inside data", AT(sql_temp_dir), 0, 0},
     {"sql_temp_limit", CONFIG_BYTES, "10GiB", NULL, NULL, "of what they spill", AT(sql_temp_limit),
      1 << 20, 0},
+    {"query.timeout", CONFIG_DURATION, "2m", NULL, NULL, "of one PromQL query",
+     AT(query_timeout_ms), 1, 0},
+    {"query.max_samples", CONFIG_COUNT, "50000000", NULL, NULL,
+     "that one PromQL query may hold in memory", AT(query_samples_max), 1, 0},
+    {"query.max_concurrency", CONFIG_COUNT, "20", NULL, NULL,
+     "PromQL queries at one time; others wait", AT(query_concurrency), 1, 10000},
+    {"query.lookback_delta", CONFIG_DURATION, "5m", NULL, NULL,
+     "how far an instant looks back for a sample", AT(query_lookback_ms), 1, 0},
+    {"query.threads", CONFIG_COUNT, "0", NULL, NULL, "threads of one PromQL query; 0: one per CPU",
+     AT(query_threads), 0, 1024},
+    {"query.memory_limit", CONFIG_BYTES, "0", NULL, NULL,
+     "of one PromQL query; 0: an eighth of the machine's", AT(query_memory_limit), 0, 0},
+    {"exemplars_max", CONFIG_COUNT, "100000", NULL, NULL,
+     "exemplars that are kept, in memory; 0: none", AT(exemplars_max), 0, 100000000},
+    {"enable_feature", CONFIG_LIST, "",
+     "promql-experimental-functions|promql-duration-expr|promql-extended-range-selectors|"
+     "promql-binop-fill-modifiers|promql-delayed-name-removal|type-and-unit-labels|"
+     "use-start-timestamps",
+     NULL, "experimental parts of PromQL to switch on", AT(features), 0, 0},
     {"collect_tcp", CONFIG_DURATION, "0", NULL, NULL,
      "collect this machine's TCP connections into flows; 0: off", AT(collect_tcp_ms), 0, 86400000},
     {"self_metrics", CONFIG_DURATION, "15s", NULL, NULL,
@@ -99,22 +118,58 @@ static Status in_range(const ConfigSetting *setting, uint64_t v, const char *whe
     return OK;
 }
 
-static Status set_choice(ServerConfig *config, const ConfigSetting *setting, Str value,
-                         const char *where, Err *err)
+// The number of `value` among the choices; -1 when it is none of them.
+static int choice_number(const ConfigSetting *setting, Str value)
 {
     Str rest = {setting->choices, strlen(setting->choices)};
     for (int i = 0; rest.len > 0; i++) {
         Str choice = rest;
         if (!str_cut(rest, '|', &choice, &rest)) {
+            choice = rest;
             rest.len = 0;
         }
         if (str_eq(choice, value)) {
-            memcpy(field(config, setting), &i,
-                   sizeof(i)); // the enums are numbered as their choices
-            return OK;
+            return i;
         }
     }
-    return wrong(setting, value, where, setting->choices, err);
+    return -1;
+}
+
+static Status set_choice(ServerConfig *config, const ConfigSetting *setting, Str value,
+                         const char *where, Err *err)
+{
+    const int number = choice_number(setting, value);
+    if (number < 0) {
+        return wrong(setting, value, where, setting->choices, err);
+    }
+    memcpy(field(config, setting), &number,
+           sizeof(number)); // the enums are numbered as their choices
+    return OK;
+}
+
+// Adds the names of `value` to the list; empty entries are nothing.
+static Status add_to_list(ServerConfig *config, const ConfigSetting *setting, Str value,
+                          const char *where, Err *err)
+{
+    Str *list = field(config, setting);
+    Buf all = {0};
+    buf_init(&all, 0);
+    buf_put_str(&all, *list);
+    for (Str name = value, rest = value; rest.len > 0;) {
+        if (!str_cut(rest, ',', &name, &rest)) {
+            name = rest;
+            rest.len = 0;
+        }
+        if (name.len > 0 && choice_number(setting, name) < 0) {
+            buf_deinit(&all);
+            return wrong(setting, name, where, setting->choices, err);
+        }
+        buf_put_str(&all, all.len > 0 && name.len > 0 ? STR(",") : STR(""));
+        buf_put_str(&all, name);
+    }
+    *list = arena_str(&config->arena, buf_str(&all));
+    buf_deinit(&all);
+    return OK;
 }
 
 Status config_set(ServerConfig *config, const ConfigSetting *setting, Str value, const char *where,
@@ -162,6 +217,8 @@ Status config_set(ServerConfig *config, const ConfigSetting *setting, Str value,
         }
         *(bool *)field(config, setting) = str_eq(value, STR("true"));
         return OK;
+    case CONFIG_LIST:
+        return add_to_list(config, setting, value, where, err);
     }
     UNREACHABLE();
 }
@@ -292,7 +349,9 @@ static void env_name(const ConfigSetting *setting, char out[static 64])
 {
     size_t len = (size_t)snprintf(out, 64, "CARDINAL_%s", setting->key);
     for (size_t i = 0; i < len; i++) {
-        out[i] = out[i] >= 'a' && out[i] <= 'z' ? (char)(out[i] - 32) : out[i];
+        out[i] = out[i] == '.'                    ? '_'
+                 : out[i] >= 'a' && out[i] <= 'z' ? (char)(out[i] - 32)
+                                                  : out[i];
     }
 }
 
@@ -314,17 +373,72 @@ Status config_read_env(ServerConfig *config, bool (*lookup)(const char *name, St
     return OK;
 }
 
+void config_put_flag(const ConfigSetting *setting, Buf *out)
+{
+    buf_put_str(out, STR("--"));
+    for (const char *c = setting->key; *c != '\0'; c++) {
+        buf_put_u8(out, *c == '_' ? '-' : (uint8_t)*c);
+    }
+}
+
+static void put_choice(const ConfigSetting *setting, int number, Buf *out)
+{
+    Str rest = {setting->choices, strlen(setting->choices)};
+    Str choice = rest;
+    for (int i = 0; i <= number; i++) {
+        if (!str_cut(rest, '|', &choice, &rest)) {
+            choice = rest;
+        }
+    }
+    buf_put_str(out, choice);
+}
+
+void config_put_value(const ServerConfig *config, const ConfigSetting *setting, Buf *out)
+{
+    const uint8_t *at = (const uint8_t *)config + setting->offset;
+    int choice = 0;
+    switch (setting->kind) {
+    case CONFIG_TEXT:
+    case CONFIG_LIST:
+        buf_put_str(out, *(const Str *)(const void *)at);
+        break;
+    case CONFIG_COUNT:
+    case CONFIG_BYTES:
+        num_put_u64(out, *(const uint64_t *)(const void *)at);
+        break;
+    case CONFIG_DURATION:
+        num_put_i64(out, *(const int64_t *)(const void *)at);
+        buf_put_str(out, STR("ms"));
+        break;
+    case CONFIG_CHOICE:
+        memcpy(&choice, at, sizeof(choice));
+        put_choice(setting, choice, out);
+        break;
+    case CONFIG_SWITCH:
+        buf_put_str(out, *(const bool *)at ? STR("true") : STR("false"));
+        break;
+    }
+}
+
+void config_put_values(const ServerConfig *config, Buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        buf_putf(out, "%s: ", settings[i].key);
+        config_put_value(config, &settings[i], out);
+        buf_put_u8(out, '\n');
+    }
+}
+
 void config_put_help(Buf *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const ConfigSetting *s = &settings[i];
-        char flag[64];
-        size_t len = (size_t)snprintf(flag, sizeof(flag), "--%s", s->key);
-        for (size_t k = 2; k < len; k++) {
-            flag[k] = flag[k] == '_' ? '-' : flag[k];
-        }
-        buf_putf(out, "  %-24s %s", flag, s->help);
-        if (s->kind == CONFIG_CHOICE) {
+        const size_t start = out->len;
+        buf_put_str(out, STR("  "));
+        config_put_flag(s, out);
+        buf_putf(out, "%*s%s", (int)(start + 27 > out->len + 1 ? start + 27 - out->len : 1), "",
+                 s->help);
+        if (s->choices != NULL) {
             buf_putf(out, " (%s)", s->choices);
         }
         buf_putf(out, s->fallback[0] != '\0' ? " [%s]\n" : "\n", s->fallback);
@@ -339,8 +453,8 @@ void config_put_example(Buf *out)
                     "# (CARDINAL_FLUSH_INTERVAL). Below are the defaults.\n"));
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const ConfigSetting *s = &settings[i];
-        buf_putf(out, "\n# %s%s%s%s\n", s->help, s->kind == CONFIG_CHOICE ? " (" : "",
-                 s->kind == CONFIG_CHOICE ? s->choices : "", s->kind == CONFIG_CHOICE ? ")" : "");
+        buf_putf(out, "\n# %s%s%s%s\n", s->help, s->choices != NULL ? " (" : "",
+                 s->choices != NULL ? s->choices : "", s->choices != NULL ? ")" : "");
         buf_putf(out, s->fallback[0] != '\0' ? "%s: %s\n" : "%s: \"%s\"\n", s->key, s->fallback);
     }
 }

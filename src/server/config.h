@@ -36,6 +36,10 @@ typedef struct ServerConfig {
     int64_t sql_timeout_ms;
     Str sql_temp_dir;
     uint64_t sql_temp_limit;
+    uint64_t query_samples_max, query_concurrency, query_threads, query_memory_limit;
+    int64_t query_timeout_ms, query_lookback_ms;
+    uint64_t exemplars_max;
+    Str features;            // comma-separated; checked
     int64_t collect_tcp_ms;  // 0: off
     int64_t self_metrics_ms; // 0: off
     LogLevel log_level;
@@ -51,13 +55,14 @@ typedef enum ConfigKind {
     CONFIG_DURATION, // 5m, 100ms, 0
     CONFIG_CHOICE,
     CONFIG_SWITCH, // true, false; as a flag it needs no value
+    CONFIG_LIST,   // names of `choices`, comma-separated; given again, it adds to what was
 } ConfigKind;
 
 typedef struct ConfigSetting {
-    const char *key; // "flush_interval"
+    const char *key; // "flush_interval"; a '.' stays one in the flag, too
     ConfigKind kind;
     const char *fallback; // default, as text
-    const char *choices;  // CONFIG_CHOICE: "sync|interval"
+    const char *choices;  // CONFIG_CHOICE, CONFIG_LIST: "sync|interval"
     const char *env;      // an older environment variable, or NULL
     const char *help;     // one line
     size_t offset;        // of the field in ServerConfig
@@ -78,6 +83,11 @@ Status config_parse_yaml(ServerConfig *config, Str text, const char *file_name, 
 // `lookup` is os_env(), or a test's.
 Status config_read_env(ServerConfig *config, bool (*lookup)(const char *name, Str *value),
                        Err *err);
+
+// The flag of a setting: --flush-interval. Its value as text; all of them as YAML.
+void config_put_flag(const ConfigSetting *setting, Buf *out);
+void config_put_value(const ServerConfig *config, const ConfigSetting *setting, Buf *out);
+void config_put_values(const ServerConfig *config, Buf *out);
 
 // The table as text, for --help: flags, defaults, meanings.
 void config_put_help(Buf *out);

@@ -127,6 +127,15 @@ static void add_requests(Server *server, FigureList *list)
     add_labelled(list, "cardinal_sql_seconds_total", PROM_TEXT_COUNTER,
                  "Time spent in SQL statements.", NULL, STR(""),
                  (double)counter_get(&c->sql_us) / 1e6);
+    counter(list, "cardinal_promql_queries_total", "PromQL queries.",
+            counter_get(&c->promql_queries));
+    counter(list, "cardinal_promql_errors_total", "PromQL queries that failed.",
+            counter_get(&c->promql_errors));
+    counter(list, "cardinal_promql_samples_total", "Samples that PromQL queries looked at.",
+            counter_get(&c->promql_samples));
+    add_labelled(list, "cardinal_promql_seconds_total", PROM_TEXT_COUNTER,
+                 "Time spent in PromQL queries.", NULL, STR(""),
+                 (double)counter_get(&c->promql_us) / 1e6);
     counter(list, "cardinal_collected_rows_total", "Rows of the built-in collector.",
             counter_get(&c->collected_rows));
     counter(list, "cardinal_collect_errors_total", "Rounds of the built-in collector that failed.",

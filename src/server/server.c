@@ -59,6 +59,10 @@ static Status handle_root(void *ctx, const HttpRequest *request, HttpResponse *r
                     STR("cardinal " CARDINAL_VERSION ", a database for telemetry\n\n"
                         "POST /api/v1/write           Prometheus remote write 1.0\n"
                         "POST /api/v1/ingest/TABLE    newline-delimited JSON rows\n"
+                        "GET|POST /api/v1/query       PromQL: query=..., time=...\n"
+                        "GET|POST /api/v1/query_range PromQL: query=..., start=..., end=..., "
+                        "step=...\n"
+                        "GET|POST /api/v1/series, labels, GET /api/v1/label/NAME/values\n"
                         "GET|POST /api/v1/sql         query=..., "
                         "format=json|json_columns|ndjson|csv|table|arrow|parquet\n"
                         "GET /api/v1/tables           tables and their columns\n"
@@ -73,6 +77,8 @@ static const char *error_type(int status)
     switch (status) {
     case 404:
         return "not_found";
+    case 422:
+        return "execution";
     case 499:
         return "canceled";
     case 501:
@@ -89,6 +95,7 @@ static void shape_error(void *ctx, const HttpRequest *request, int status, Str m
 {
     (void)ctx;
     const bool plain = str_eq(request->path, STR("/api/v1/write")) ||
+                       str_eq(request->path, STR("/api/v1/read")) ||
                        !str_eq(str_slice(request->path, 0, 5), STR("/api/"));
     if (plain) {
         response->content_type = "text/plain; charset=utf-8";
@@ -130,37 +137,53 @@ static Status parse_listen(Str listen, Str *address, uint16_t *port, Err *err)
     return OK;
 }
 
+#define BOTH (HTTP_GET | HTTP_POST)
+
 static Status start_http(Server *server, Err *err)
 {
     const size_t request_max = server->config->request_bytes_max;
     Str address = {0};
     uint16_t port = 0;
-    HttpRoute *routes = arena_new(&server->arena, HttpRoute, 16);
-    size_t count = 0;
+    const HttpRoute table[] = {
+        {HTTP_GET, "/", HTTP_CLASS_INLINE, 0, handle_root, server},
+        {HTTP_GET, "/-/healthy", HTTP_CLASS_INLINE, 0, handle_healthy, server},
+        {HTTP_GET, "/-/ready", HTTP_CLASS_INLINE, 0, handle_ready, server},
+        {HTTP_GET, "/metrics", HTTP_CLASS_READ, 0, handle_metrics, server},
+        {HTTP_POST, "/api/v1/write", HTTP_CLASS_WRITE, request_max, server_handle_remote_write,
+         server},
+        {HTTP_POST, "/api/v1/ingest/:table", HTTP_CLASS_WRITE, request_max, server_handle_ingest,
+         server},
+        {HTTP_POST, "/api/v1/read", HTTP_CLASS_READ, 0, server_handle_remote_read, server},
+        {BOTH, "/api/v1/query", HTTP_CLASS_READ, 0, server_handle_query, server},
+        {BOTH, "/api/v1/query_range", HTTP_CLASS_READ, 0, server_handle_query_range, server},
+        {BOTH, "/api/v1/query_exemplars", HTTP_CLASS_READ, 0, server_handle_query_exemplars,
+         server},
+        {HTTP_GET, "/api/v1/metadata", HTTP_CLASS_READ, 0, server_handle_metadata, server},
+        {BOTH, "/api/v1/format_query", HTTP_CLASS_READ, 0, server_handle_format_query, server},
+        {BOTH, "/api/v1/parse_query", HTTP_CLASS_READ, 0, server_handle_parse_query, server},
+        {BOTH, "/api/v1/explain_query", HTTP_CLASS_READ, 0, server_handle_explain_query, server},
+        {BOTH, "/api/v1/series", HTTP_CLASS_READ, 0, server_handle_series, server},
+        {BOTH, "/api/v1/labels", HTTP_CLASS_READ, 0, server_handle_labels, server},
+        {HTTP_GET, "/api/v1/label/:name/values", HTTP_CLASS_READ, 0, server_handle_label_values,
+         server},
+        {HTTP_GET, "/api/v1/status/*", HTTP_CLASS_READ, 0, server_handle_status, server},
+        {HTTP_GET, "/api/v1/targets", HTTP_CLASS_READ, 0, server_handle_status, server},
+        {HTTP_GET, "/api/v1/rules", HTTP_CLASS_READ, 0, server_handle_status, server},
+        {HTTP_GET, "/api/v1/alerts", HTTP_CLASS_READ, 0, server_handle_status, server},
+        {HTTP_GET, "/api/v1/alertmanagers", HTTP_CLASS_READ, 0, server_handle_status, server},
+        {BOTH, "/api/v1/sql", HTTP_CLASS_READ, 4 * SQL_TEXT_MAX_BYTES, server_handle_sql, server},
+        {HTTP_GET, "/api/v1/tables", HTTP_CLASS_READ, 0, server_handle_tables, server},
+        {HTTP_POST, "/api/v1/flush", HTTP_CLASS_WRITE, 1024, handle_flush, server},
+    };
+    HttpRoute *routes = arena_new(&server->arena, HttpRoute, ARRAY_LEN(table));
+    memcpy(routes, table, sizeof(table));
 
     TRY(parse_listen(server->config->listen, &address, &port, err));
-    routes[count++] = (HttpRoute){HTTP_GET, "/", HTTP_CLASS_INLINE, 0, handle_root, server};
-    routes[count++] =
-        (HttpRoute){HTTP_GET, "/-/healthy", HTTP_CLASS_INLINE, 0, handle_healthy, server};
-    routes[count++] = (HttpRoute){HTTP_GET, "/-/ready", HTTP_CLASS_INLINE, 0, handle_ready, server};
-    routes[count++] = (HttpRoute){HTTP_GET, "/metrics", HTTP_CLASS_READ, 0, handle_metrics, server};
-    routes[count++] = (HttpRoute){
-        HTTP_POST, "/api/v1/write", HTTP_CLASS_WRITE, request_max, server_handle_remote_write,
-        server};
-    routes[count++] = (HttpRoute){HTTP_POST,   "/api/v1/ingest/:table", HTTP_CLASS_WRITE,
-                                  request_max, server_handle_ingest,    server};
-    routes[count++] = (HttpRoute){HTTP_GET | HTTP_POST,   "/api/v1/sql",     HTTP_CLASS_READ,
-                                  4 * SQL_TEXT_MAX_BYTES, server_handle_sql, server};
-    routes[count++] =
-        (HttpRoute){HTTP_GET, "/api/v1/tables", HTTP_CLASS_READ, 0, server_handle_tables, server};
-    routes[count++] =
-        (HttpRoute){HTTP_POST, "/api/v1/flush", HTTP_CLASS_WRITE, 1024, handle_flush, server};
-
     const HttpServerOptions options = {
         .address = address,
         .port = port,
         .routes = routes,
-        .route_count = count,
+        .route_count = ARRAY_LEN(table),
         .write_threads = (unsigned)server->config->write_threads,
         .read_threads = (unsigned)server->config->read_threads,
         .body_bytes_max = request_max,
@@ -195,6 +218,43 @@ static Status open_store(Server *server, Err *err)
                          .value_bytes_max = (uint32_t)c->label_value_bytes_max},
     };
     return store_open(&options, &server->store, NULL, err);
+}
+
+static PromqlFeatures features_of(Str names)
+{
+    PromqlFeatures features = {0};
+    Str name = {0};
+    for (Str rest = names; rest.len > 0;) {
+        if (!str_cut(rest, ',', &name, &rest)) {
+            name = rest;
+            rest.len = 0;
+        }
+        (void)promql_feature_enable(name, &features); // the configuration knows the same names
+    }
+    return features;
+}
+
+static Status open_promql(Server *server, Err *err)
+{
+    const ServerConfig *c = server->config;
+    server->exemplars = exemplars_new((size_t)c->exemplars_max);
+    server->metadata = metadata_new();
+    TRY(query_watch_new(server->os, &server->watch, err));
+    const PromqlOptions options = {
+        .store = server->store,
+        .watch = server->watch,
+        .os = server->os,
+        .features = features_of(c->features),
+        .samples_max = c->query_samples_max,
+        .memory_max_bytes =
+            c->query_memory_limit != 0 ? c->query_memory_limit : os_memory_total_bytes() / 8,
+        .concurrency_max = (uint32_t)c->query_concurrency,
+        .threads = (uint32_t)c->query_threads,
+        .timeout_ms = c->query_timeout_ms,
+        .lookback_ms = c->query_lookback_ms,
+    };
+    server->promql = promql_engine_new(&options);
+    return OK;
 }
 
 static Status open_sql(Server *server, Err *err)
@@ -237,6 +297,7 @@ Status server_start(Os *os, const ServerConfig *config, Server **out, Err *err)
     cond_init(&server->wake);
     TRY_OUT(open_store(server, err));
     TRY_OUT(open_sql(server, err));
+    TRY_OUT(open_promql(server, err));
     TRY_OUT(start_http(server, err));
     TRY_OUT(server_start_loops(server, err));
     atomic_store_explicit(&server->ready, true, memory_order_release);
@@ -269,6 +330,10 @@ Status server_stop(Server *server, Err *err)
     }
     server_stop_loops(server);
     sql_engine_free(server->sql);
+    promql_engine_free(server->promql);
+    query_watch_free(server->watch);
+    exemplars_free(server->exemplars);
+    metadata_free(server->metadata);
     if (server->store != NULL) {
         st = store_close(server->store, true, err);
     }

@@ -5,6 +5,9 @@
 
 #include "net/http_server.h"
 #include "os/thread.h"
+#include "promql/engine.h"
+#include "query/exemplars.h"
+#include "query/metadata.h"
 #include "server/server.h"
 #include "sql/sql.h"
 #include "store/store.h"
@@ -35,6 +38,7 @@ typedef struct ServerCounters {
     _Atomic(uint64_t) write_requests, write_rejected_series, dropped_histograms, dropped_exemplars;
     _Atomic(uint64_t) ingest_requests, ingest_rows;
     _Atomic(uint64_t) sql_queries, sql_errors, sql_us, sql_rows;
+    _Atomic(uint64_t) promql_queries, promql_errors, promql_us, promql_samples;
     _Atomic(uint64_t) collected_rows, collect_errors;
 } ServerCounters;
 
@@ -53,6 +57,10 @@ struct Server {
     const ServerConfig *config;
     Store *store;
     SqlEngine *sql;
+    QueryWatch *watch; // of PromQL
+    PromqlEngine *promql;
+    Exemplars *exemplars;
+    Metadata *metadata;
     HttpServer *http;
     char address[128];
     Str temp_dir;
@@ -84,10 +92,23 @@ uint64_t server_take_histograms(WriteScratch *scratch, const RemoteWriteRequest 
 void server_free_histograms(WriteScratch *scratch);
 void server_shrink_histograms(WriteScratch *scratch); // lets go what is large
 
+// prom_notes.c: what comes with samples: exemplars, metadata. Returns how many exemplars were kept.
+uint64_t server_take_exemplars(Server *server, const RemoteWriteRequest *in);
+void server_take_metadata(Server *server, const RemoteWriteRequest *in);
+
 // query.c
 Status server_handle_sql(void *ctx, const HttpRequest *request, HttpResponse *response, Err *err);
 Status server_handle_tables(void *ctx, const HttpRequest *request, HttpResponse *response,
                             Err *err);
+
+// prom_query.c: expressions. prom_series.c: labels without values. prom_status.c: the server
+// itself.
+HttpHandlerFunction server_handle_query, server_handle_query_range, server_handle_query_exemplars;
+HttpHandlerFunction server_handle_format_query, server_handle_parse_query;
+HttpHandlerFunction server_handle_explain_query;
+HttpHandlerFunction server_handle_series, server_handle_labels, server_handle_label_values;
+HttpHandlerFunction server_handle_status, server_handle_metadata;
+HttpHandlerFunction server_handle_remote_read; // prom_read.c
 
 // figures.c
 void server_put_metrics(Server *server, Buf *out);  // text exposition

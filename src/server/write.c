@@ -102,15 +102,17 @@ static void answer_remote_write(Server *server, const RemoteWriteRequest *in,
                                 const WriteScratch *scratch, const MetricsResult *result,
                                 HttpResponse *response)
 {
+    const uint64_t exemplars = server_take_exemplars(server, in);
+    server_take_metadata(server, in);
     put_count(response, STR("X-Prometheus-Remote-Write-Samples-Written"),
               result->samples_written - result->histograms_written);
     put_count(response, STR("X-Prometheus-Remote-Write-Histograms-Written"),
               result->histograms_written);
-    put_count(response, STR("X-Prometheus-Remote-Write-Exemplars-Written"), 0);
+    put_count(response, STR("X-Prometheus-Remote-Write-Exemplars-Written"), exemplars);
     counter_add(&server->counters.write_rejected_series, result->series_rejected);
     counter_add(&server->counters.dropped_histograms,
                 in->histogram_count - result->histograms_written);
-    counter_add(&server->counters.dropped_exemplars, in->exemplar_count);
+    counter_add(&server->counters.dropped_exemplars, in->exemplar_count - exemplars);
     if (result->series_rejected != 0 || result->samples_rejected != 0) {
         // Not as an Err, whose text is short: this one names a series and quotes Prometheus.
         const char *why = result->first_rejection.msg;
