@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "net/http_client.h"
+#include "store/store.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -23,8 +24,12 @@ bool args_take_switch(Args *args, const char *name); // `--name`
 // Each returns an exit code and has printed what there is to say.
 int cmd_serve(Args *args);
 int cmd_sql(Args *args);
+int cmd_promql(Args *args);
 int cmd_collect(Args *args);
 int cmd_flush(Args *args);
+
+// Opens a data folder to read it, or says why not.
+Status cli_open_folder(const char *command, Str data, Store **out, Err *err);
 
 void cli_print(Str text);                                  // to standard output
 void cli_complain(const char *fmt, ...) PRINTF_LIKE(1, 2); // "cardinal: ...\n" to standard error

@@ -13,8 +13,9 @@ static const char usage[] =
     "\n"
     "usage: cardinal COMMAND [FLAGS]\n"
     "\n"
-    "  serve         run the server: remote write, JSON rows, SQL over HTTP\n"
+    "  serve         run the server: remote write, JSON rows, PromQL and SQL over HTTP\n"
     "  sql QUERY     ask a server, or a data folder, and print the answer\n"
+    "  promql EXPR   the same in PromQL; --plot draws it\n"
     "  collect tcp   send this machine's TCP connections to a server, as rows of flows\n"
     "  flush         have a server write its rows in memory to Parquet now\n"
     "  config        print an example configuration file with all settings\n"
@@ -123,6 +124,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(command, "sql") == 0) {
         return cmd_sql(&args);
+    }
+    if (strcmp(command, "promql") == 0) {
+        return cmd_promql(&args);
     }
     if (strcmp(command, "collect") == 0) {
         return cmd_collect(&args);

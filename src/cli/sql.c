@@ -226,9 +226,7 @@ static Status ask_folder(const SqlCommand *c, Err *err)
 {
     SqlFormat format = SQL_FORMAT_TABLE;
     Store *store = NULL;
-    OsStat stat;
     Err ignored;
-    Buf meta = {0};
 
     if (!sql_format_parse(c->format, &format)) {
         cli_complain("sql: --format " STR_FMT
@@ -236,26 +234,7 @@ static Status ask_folder(const SqlCommand *c, Err *err)
                      STR_ARG(c->format));
         return err_set(err, ERR_INVALID, "format");
     }
-    buf_init(&meta, OS_PATH_MAX);
-    buf_put_str(&meta, c->data);
-    buf_put_str(&meta, STR("/store.json"));
-    const Status found = os_stat(os_posix(), buf_str(&meta), &stat, err);
-    buf_deinit(&meta);
-    if (found != OK) {
-        cli_complain("sql: there is no cardinal data in '" STR_FMT "'", STR_ARG(c->data));
-        return found;
-    }
-    // No threads, no flush: the folder is only read. The log stays as it is.
-    const StoreOptions options = {.os = os_posix(), .dir = c->data, .manual = true};
-    const Status st = store_open(&options, &store, NULL, err);
-    if (st == ERR_EXISTS) {
-        cli_complain("sql: '" STR_FMT "' is in use: ask its server with --url", STR_ARG(c->data));
-        return st;
-    }
-    if (st != OK) {
-        cli_complain("sql: %s", err->msg);
-        return st;
-    }
+    TRY(cli_open_folder("sql", c->data, &store, err));
     const Status asked = query_store(c, store, format, err);
     (void)store_close(store, false, &ignored); // nothing was written
     return asked;
