@@ -35,6 +35,9 @@ class Server:
         """Returns when all that was acknowledged is in files."""
         raise NotImplementedError
 
+    def make_visible(self) -> None:
+        """Returns when queries see all that was acknowledged."""
+
     def stored_samples(self) -> int:
         """After flush(): how many samples of the load there are."""
         raise NotImplementedError
@@ -96,11 +99,15 @@ class VictoriaMetrics(Server):
 
     def __init__(self, folder: pathlib.Path):
         super().__init__(folder)
-        self.start([self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}"],
-                   "/health")
+        self.start([self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}",
+                    "-search.latencyOffset=0s", "-search.maxUniqueTimeseries=10000000", "-search.maxSeries=10000000",
+                    "-search.maxQueryDuration=5m"], "/health")
 
     def flush(self) -> None:
         self.http.must("GET", "/internal/force_flush")
+
+    def make_visible(self) -> None:
+        self.flush()
 
     def stored_samples(self) -> int:
         return int(sum(v for k, v in figures(self.http).items() if k.startswith('vm_rows{type="storage/')))
