@@ -49,13 +49,6 @@ LabelsHash labels_hash(Bytes wire, LabelsKey key)
     return (LabelsHash){.lo = h.lo, .hi = h.hi};
 }
 
-static int name_compare(Str a, Str b)
-{
-    const size_t len = a.len < b.len ? a.len : b.len;
-    const int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 // --- parsing -------------------------------------------------------------------------------------
 
 // One length-delimited piece behind a tag. *minimal turns false when its length has needless bytes.
@@ -194,7 +187,7 @@ static Status check_label(const Checks *checks, size_t number, const Label *labe
 
 static int label_compare(const void *a, const void *b)
 {
-    return name_compare(((const Label *)a)->name, ((const Label *)b)->name);
+    return str_compare(((const Label *)a)->name, ((const Label *)b)->name);
 }
 
 // Sorts by name unless that is done already, and refuses names that are given twice.
@@ -202,7 +195,7 @@ static Status sort_labels(Label *labels, size_t count, bool *canonical, Err *err
 {
     bool sorted = true;
     for (size_t i = 1; i < count && sorted; i++) {
-        sorted = name_compare(labels[i - 1].name, labels[i].name) < 0;
+        sorted = str_compare(labels[i - 1].name, labels[i].name) < 0;
     }
     if (sorted) {
         return OK;
@@ -309,7 +302,7 @@ Str labels_get(const LabelSet *set, Str name)
     size_t high = set->count;
     while (low < high) {
         const size_t mid = low + (high - low) / 2;
-        const int order = name_compare(set->labels[mid].name, name);
+        const int order = str_compare(set->labels[mid].name, name);
         if (order == 0) {
             return set->labels[mid].value;
         }
@@ -400,4 +393,16 @@ void labels_format(const LabelSet *set, size_t max_bytes, Buf *out)
         out->len = cut;
         buf_put_str(out, STR("..."));
     }
+}
+
+int labels_compare(LabelSet a, LabelSet b)
+{
+    for (size_t i = 0; i < a.count && i < b.count; i++) {
+        int order = str_compare(a.labels[i].name, b.labels[i].name);
+        order = order != 0 ? order : str_compare(a.labels[i].value, b.labels[i].value);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return (a.count > b.count) - (a.count < b.count);
 }

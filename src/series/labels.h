@@ -65,6 +65,9 @@ Status labels_parse(Bytes wire, const LabelLimits *limits, Arena *arena, LabelSe
 void labels_encode(const LabelSet *set, Buf *out); // canonical wire form, appended
 Str labels_get(const LabelSet *set, Str name);     // empty when absent
 
+// The order in which Prometheus lists series: less than, equal to or greater than 0.
+int labels_compare(LabelSet a, LabelSet b);
+
 // {__name__="up", job="x"} as  up{job="x"}: values quoted as Prometheus does; cut after max_bytes
 // with "...".
 void labels_format(const LabelSet *set, size_t max_bytes, Buf *out);

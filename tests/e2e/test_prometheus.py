@@ -89,4 +89,5 @@ scrape_configs:
         node.wait()
 
 
-run(globals())
+if __name__ == "__main__":
+    run(globals())
