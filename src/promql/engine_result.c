@@ -345,6 +345,8 @@ void engine_result_stats(Eval *eval, Str text, PromqlResult *result)
     stats->total_samples = atomic_load_explicit(&eval->samples_total, memory_order_relaxed);
     stats->peak_samples = atomic_load_explicit(&eval->samples_peak, memory_order_relaxed);
     stats->steps = eval->step_count;
+    stats->start_ms = eval->ask->start_ms;
+    stats->step_ms = eval->ask->step_ms;
     stats->series = result->count;
     for (size_t i = 0; i < eval->scan_count; i++) {
         ScanStats one = {0};

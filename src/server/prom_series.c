@@ -36,6 +36,17 @@ static void query_deinit(SeriesQuery *q)
     arena_deinit(&q->arena);
 }
 
+// A selector that the empty label set meets would select everything.
+static bool is_selective(const PromqlNode *selector)
+{
+    for (size_t i = 0; i < selector->u.selector.matcher_count; i++) {
+        if (!matcher_matches(selector->u.selector.matchers[i], STR(""))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static Status take_selectors(SeriesQuery *q, const SeriesSelect *base, Err *err)
 {
     Str text = {0};
@@ -51,6 +62,10 @@ static Status take_selectors(SeriesQuery *q, const SeriesSelect *base, Err *err)
             return err_prefix(err, "invalid parameter \"match[]\": ");
         }
         const PromqlNode *root = promql_expr_root(q->selectors[q->count]);
+        if (!is_selective(root)) {
+            q->count++;
+            return err_set(err, ERR_INVALID, "match[] must contain at least one non-empty matcher");
+        }
         q->selects[q->count] = *base;
         q->selects[q->count].matchers = root->u.selector.matchers;
         q->selects[q->count].matcher_count = root->u.selector.matcher_count;

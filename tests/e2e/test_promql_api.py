@@ -58,7 +58,7 @@ def test_instant_queries(c):
 
 def test_range_queries(c):
     def check(s):
-        got = data(api(s, "query_range", query="sum(rate(requests_total[1m]))", start=T + 60, end=T + 120, step=30))
+        got = data(api(s, "query_range", query="round(sum(rate(requests_total[1m])), 0.001)", start=T + 60, end=T + 120, step=30))
         equal(got, {"resultType": "matrix", "result": [{"metric": {}, "values": [[T + 60, "4"], [T + 90, "4"], [T + 120, "4"]]}]})
         equal(data(api(s, "query_range", query="up", start=T, end=T + 600, step="1m", limit=1)), data(api(s, "query_range", "POST", query="up", start=T, end=T + 600, step="60", limit=1)))
         body = api(s, "query_range", query="up", start=T, end=T + 600, step="1m", limit=1).json()
@@ -93,7 +93,7 @@ def test_errors_are_prometheus_errors(c):
             ("status/nothing", {}, 404, "not_found", "")):
         answer = api(s, path, **args)
         body = answer.json()
-        equal((answer.status, body["status"], body["errorType"]), (status, "error", kind), f"{path} {args}: {answer.text}")
+        equal((answer.status, body["status"], body.get("errorType")), (status, "error", kind), f"{path} {args}: {answer.text}")
         contains(body["error"], text, f"{path} {args}")
 
 
