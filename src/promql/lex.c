@@ -533,7 +533,7 @@ static void skip_blanks(Lexer *lexer)
         const int32_t rune = lex_peek(lexer);
         if (is_space(rune)) {
             (void)lex_rune(lexer);
-        } else if (rune == '#' && !lexer->brace_open) {
+        } else if (rune == '#') {
             while (lex_peek(lexer) != LEX_EOF && lex_peek(lexer) != '\n' &&
                    lex_peek(lexer) != '\r') {
                 (void)lex_rune(lexer);

@@ -43,6 +43,12 @@ Status parse_unexpected(Parser *parser, ParseContext context)
                       STR_ARG(what), in, where, comma, expected);
 }
 
+static bool ends_operand(LexKind kind)
+{
+    return kind == LEX_NUMBER || kind == LEX_DURATION || kind == LEX_RIGHT_PAREN ||
+           kind == LEX_RIGHT_BRACE || kind == LEX_RIGHT_BRACKET;
+}
+
 Status parse_peek(Parser *parser, LexToken *out)
 {
     *out = parser->token; // also when there is an error: compilers cannot see that nobody reads it
@@ -52,6 +58,9 @@ Status parse_peek(Parser *parser, LexToken *out)
             return parse_fail(parser, (uint32_t)parser->lexer.error_pos, STR_FMT, STR_ARG(error));
         }
         parser->peeked = true;
+        if (ends_operand(parser->token.kind)) {
+            parser->closed = parser->token.pos.end;
+        }
     }
     *out = parser->token;
     return OK;

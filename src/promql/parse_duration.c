@@ -10,10 +10,11 @@
 int64_t parse_seconds_ms(double seconds)
 {
     const double ns = round(seconds * 1e9);
-    if (!(ns < 9223372036854775808.0)) {
+    if (ns >= 9223372036854775808.0) {
         return INT64_MAX / 1000000;
     }
-    return ns <= -9223372036854775808.0 ? INT64_MIN / 1000000 : (int64_t)ns / 1000000;
+    // NaN is the least one, as Go's conversion has it on x86-64.
+    return ns > -9223372036854775808.0 ? (int64_t)ns / 1000000 : INT64_MIN / 1000000;
 }
 
 static bool out_of_range(double seconds)

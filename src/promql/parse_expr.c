@@ -300,7 +300,7 @@ static Status aggregate(Parser *parser, const LexToken *name, ParseNode **out)
         TRY(parse_peek(parser, &token));
         if (is_by(&token)) {
             TRY(aggregate_labels(parser, &node));
-            node.pos.end = (uint32_t)parser->lexer.pos; // nothing was read beyond the parenthesis
+            node.pos.end = parser->closed;
         }
     }
     parser->context = outer;
@@ -470,7 +470,7 @@ static Status modifiers(Parser *parser, PromqlNode *node)
             token.kind == LEX_GROUP_LEFT ? PROMQL_MANY_TO_ONE : PROMQL_ONE_TO_MANY;
         TRY(parse_take(parser, &token));
         TRY(parse_peek(parser, &token));
-        if (token.kind == LEX_LEFT_PAREN) {
+        if (token.kind == LEX_LEFT_PAREN || !starts_expr(&token)) {
             TRY(parse_grouping(parser, &include));
         }
         node->u.binary.include = include.items;

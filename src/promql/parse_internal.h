@@ -46,6 +46,7 @@ typedef struct Parser {
     Lexer lexer;
     LexToken token; // the next one, when `peeked`
     bool peeked;
+    uint32_t closed; // end of the last number or right parenthesis, brace or bracket that was read
     PromqlFeatures features;
     PromqlExpr *expr;
     Err *err;

@@ -253,7 +253,7 @@ static Status offset(Parser *parser, ParseNode *operand)
     set_duration(duration, &time->offset_ms, &time->offset_expr);
     holder->has_offset =
         duration->node.kind != PROMQL_NUMBER || round(duration->node.u.number.value * 1e9) != 0;
-    operand->node.pos.end = duration->node.pos.end;
+    operand->node.pos.end = parser->closed;
     return OK;
 }
 

@@ -11,9 +11,9 @@ enum { LINE_BYTES_MAX = 100, INDENT = 2 };
 static bool needs_split(const PromqlNode *node)
 {
     Buf line;
-    buf_init(&line, LINE_BYTES_MAX);
+    buf_init(&line, 2 * LINE_BYTES_MAX); // printing stops soon after the line is full
     promql_print(node, &line);
-    const bool fits = buf_ok(&line);
+    const bool fits = buf_ok(&line) && line.len <= LINE_BYTES_MAX;
     buf_deinit(&line);
     return !fits;
 }
