@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A tree on one line. The same text as Prometheus' String() but where that could not be read back:
-// labels of by and on that are keywords are quoted, and arithmetic after `offset` is put in
-// parentheses when it would end early. Printing stops when the buffer is full.
+// labels of by and on that are keywords are quoted, a selector of nothing is {}, and arithmetic
+// after `offset` is put in parentheses when it would end early. Printing stops when the buffer is
+// full.
 #include "promql/functions.h"
 #include "promql/lex_internal.h"
 #include "promql/parse.h"
@@ -202,14 +203,44 @@ static bool is_arithmetic(const PromqlNode *node)
            node->u.duration.right != NULL && node->u.duration.op <= PROMQL_POW;
 }
 
-// Arithmetic that begins with a number, a call or a sign would end after that.
-static bool ends_early(const PromqlNode *node)
+static bool is_sign(const PromqlNode *node)
 {
-    const bool arithmetic = is_arithmetic(node);
-    while (is_arithmetic(node)) {
+    return node->kind == PROMQL_DURATION_EXPR && !node->u.duration.wrapped &&
+           node->u.duration.left != NULL && node->u.duration.right == NULL;
+}
+
+// A sign + is not printed.
+static const PromqlNode *skip_plus(const PromqlNode *node)
+{
+    while (is_sign(node) && node->u.duration.op == PROMQL_ADD) {
         node = node->u.duration.left;
     }
-    return arithmetic && (node->kind == PROMQL_NUMBER || !node->u.duration.wrapped);
+    return node;
+}
+
+// After `offset` a number, a call, or one of these or parentheses with a sign is the whole
+// duration. Does the text of `node` begin with one of them?
+static bool begins_with_whole(const PromqlNode *node)
+{
+    node = skip_plus(node);
+    while (is_arithmetic(node)) {
+        node = skip_plus(node->u.duration.left);
+    }
+    if (is_sign(node)) { // two signs are not enough for a whole one
+        const PromqlNode *operand = skip_plus(node->u.duration.left);
+        return !is_sign(operand) &&
+               (operand->kind != PROMQL_NUMBER || !signbit(operand->u.number.value));
+    }
+    return node->kind == PROMQL_NUMBER || !node->u.duration.wrapped;
+}
+
+// Would the duration after `offset` end before the end of the text of `node`?
+static bool ends_early(const PromqlNode *node)
+{
+    node = skip_plus(node);
+    const bool more =
+        is_arithmetic(node) || (is_sign(node) && is_arithmetic(skip_plus(node->u.duration.left)));
+    return more && begins_with_whole(node);
 }
 
 static void put_at(const PromqlTime *time, Buf *out)
@@ -299,7 +330,7 @@ static void put_series(const PromqlNode *node, Buf *out)
         buf_put_u8(out, i == 0 ? '{' : ',');
         buf_put_str(out, texts[i]);
     }
-    buf_put_str(out, count > 0 ? STR("}") : STR(""));
+    buf_put_str(out, count > 0 ? STR("}") : name.len == 0 ? STR("{}") : STR(""));
     arena_deinit(&arena);
 }
 

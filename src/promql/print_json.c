@@ -6,28 +6,10 @@
 #include "promql/parse.h"
 #include "promql/print_internal.h"
 
+#include "base/json_put.h"
 #include "codec/dtoa.h"
-#include "promql/quote.h"
 
 #include <math.h>
-
-static void put_text(Str text, Buf *out)
-{
-    buf_put_u8(out, '"');
-    for (size_t i = 0; i < text.len;) {
-        size_t width = 0;
-        const uint32_t rune = quote_rune_at(text, i, &width);
-        if (rune == '"' || rune == '\\') {
-            buf_putf(out, "\\%c", (char)rune);
-        } else if (rune < ' ') {
-            buf_putf(out, "\\u%04x", rune);
-        } else {
-            quote_put_utf8(out, rune); // bytes that are not UTF-8 as U+FFFD
-        }
-        i += width;
-    }
-    buf_put_u8(out, '"');
-}
 
 static void put_bool(const char *key, bool value, Buf *out)
 {
@@ -39,7 +21,7 @@ static void put_labels(const char *key, const Str *labels, size_t count, Buf *ou
     buf_putf(out, "\"%s\":[", key);
     for (size_t i = 0; i < count; i++) {
         buf_put_str(out, i == 0 ? STR("") : STR(","));
-        put_text(labels[i], out);
+        json_put_string(out, labels[i]);
     }
     buf_put_u8(out, ']');
 }
@@ -90,13 +72,13 @@ static void put_matchers(const PromqlNode *selector, Buf *out)
     for (size_t i = 0; i < selector->u.selector.matcher_count; i++) {
         const Matcher *matcher = selector->u.selector.matchers[i];
         buf_put_str(out, i == 0 ? STR("{\"name\":") : STR(",{\"name\":"));
-        put_text(matcher_name(matcher), out);
+        json_put_string(out, matcher_name(matcher));
         buf_putf(out, ",\"type\":\"%s\",\"value\":", matcher_op_text(matcher_op(matcher)));
-        put_text(matcher_value(matcher), out);
+        json_put_string(out, matcher_value(matcher));
         buf_put_u8(out, '}');
     }
     buf_put_str(out, STR("],\"name\":"));
-    put_text(selector->u.selector.name, out);
+    json_put_string(out, selector->u.selector.name);
 }
 
 static void put_offset(const PromqlTime *time, Buf *out)
@@ -245,7 +227,7 @@ static void put_node(const PromqlNode *node, Buf *out)
         return;
     case PROMQL_TEXT:
         buf_put_str(out, STR("\"type\":\"stringLiteral\",\"val\":"));
-        put_text(node->u.text, out);
+        json_put_string(out, node->u.text);
         return;
     case PROMQL_SELECTOR:
         put_selector(node, NULL, out);
