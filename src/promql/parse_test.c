@@ -362,130 +362,131 @@ TEST(parse, is_printed_so_that_it_can_be_read)
     }
 }
 
+static const PrintCase splits[] = {
+    {STR("x + y"), STR("x + y")},
+    {STR("sum by (environment, region, datacenter, cluster) "
+         "(rate(http_server_requests_seconds_count{job=\"api\"}[5m]))"),
+     STR("sum by (environment, region, datacenter, cluster) (\n"
+         "  rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
+         ")")},
+    {STR("sum by (environment, region, datacenter, cluster) "
+         "(rate(http_server_requests_seconds_count{job=\"api\"}[5m])) / on (environment, "
+         "region) group_left (owner) sum by (environment, region) (up{job=\"api\"})"),
+     STR("  sum by (environment, region, datacenter, cluster) (\n"
+         "    rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
+         "  )\n"
+         "/ on (environment, region) group_left (owner)\n"
+         "  sum by (environment, region) (up{job=\"api\"})")},
+    {STR("topk(5, sum by (environment, region, datacenter, cluster) "
+         "(rate(http_server_requests_seconds_count{job=\"api\"}[5m])))"),
+     STR("topk(\n"
+         "  5,\n"
+         "  sum by (environment, region, datacenter, cluster) (\n"
+         "    rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
+         "  )\n"
+         ")")},
+    {STR("count_values without (environment, region) (\"version\", "
+         "build_information_with_a_long_name{environment=\"production\", region=\"north\"})"),
+     STR("count_values without (environment, region) (\n"
+         "  \"version\",\n"
+         "  build_information_with_a_long_name{environment=\"production\",region=\"north\"}\n"
+         ")")},
+    {STR("histogram_quantile(0.99, sum by (le, environment) "
+         "(rate(http_server_requests_seconds_bucket{job=\"api\", "
+         "environment=\"production\"}[5m])))"),
+     STR("histogram_quantile(\n"
+         "  0.99,\n"
+         "  sum by (le, environment) (\n"
+         "    "
+         "rate(http_server_requests_seconds_bucket{environment=\"production\",job=\"api\"}[5m])"
+         "\n"
+         "  )\n"
+         ")")},
+    {STR("label_replace(some_metric_with_a_quite_long_name{environment=\"production\"}, "
+         "\"destination_label\", \"$1\", \"source_label\", \"(.*)-suffix\")"),
+     STR("label_replace(\n"
+         "  some_metric_with_a_quite_long_name{environment=\"production\"},\n"
+         "  \"destination_label\",\n"
+         "  \"$1\",\n"
+         "  \"source_label\",\n"
+         "  \"(.*)-suffix\"\n"
+         ")")},
+    {STR("(some_metric_with_a_quite_long_name{environment=\"production\"} + "
+         "another_metric_with_a_quite_long_name{environment=\"production\"})"),
+     STR("(\n"
+         "    some_metric_with_a_quite_long_name{environment=\"production\"}\n"
+         "  +\n"
+         "    another_metric_with_a_quite_long_name{environment=\"production\"}\n"
+         ")")},
+    {STR("-(some_metric_with_a_quite_long_name{environment=\"production\"} + "
+         "another_metric_with_a_quite_long_name{environment=\"production\"})"),
+     STR("-(\n"
+         "    some_metric_with_a_quite_long_name{environment=\"production\"}\n"
+         "  +\n"
+         "    another_metric_with_a_quite_long_name{environment=\"production\"}\n"
+         ")")},
+    {STR("-sum by (environment, region, datacenter, cluster) "
+         "(rate(http_server_requests_seconds_count{job=\"api\"}[5m]))"),
+     STR("-sum by (environment, region, datacenter, cluster) (\n"
+         "  rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
+         ")")},
+    {STR("max_over_time((some_metric_with_a_quite_long_name{environment=\"production\"} + "
+         "another_metric_with_a_quite_long_name)[30m:1m])"),
+     STR("max_over_time(\n"
+         "  (\n"
+         "    some_metric_with_a_quite_long_name{environment=\"production\"} + "
+         "another_metric_with_a_quite_long_name\n"
+         "  )[30m:1m]\n"
+         ")")},
+    {STR("max_over_time(rate(some_metric_with_a_quite_long_name{environment=\"production\", "
+         "region=\"north\", cluster=\"one\"}[5m])[30m:1m] offset 5m)"),
+     STR("max_over_time(\n"
+         "  "
+         "rate(some_metric_with_a_quite_long_name{cluster=\"one\",environment=\"production\","
+         "region=\"north\"}[5m])[30m:1m] offset 5m\n"
+         ")")},
+    {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\", "
+         "cluster=\"one\", datacenter=\"eu-central-1\"}"),
+     STR("some_metric_with_a_quite_long_name{cluster=\"one\",datacenter=\"eu-central-1\","
+         "environment=\"production\",region=\"north\"}")},
+    {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\"} and "
+         "some_metric_with_a_quite_long_name{cluster=\"one\"} or on () vector(0)"),
+     STR("    some_metric_with_a_quite_long_name{environment=\"production\",region=\"north\"}\n"
+         "  and\n"
+         "    some_metric_with_a_quite_long_name{cluster=\"one\"}\n"
+         "or on ()\n"
+         "  vector(0)")},
+    {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\"} == "
+         "bool on (environment, region) group_right (cluster) fill_left (1) fill_right (2) y"),
+     STR("  some_metric_with_a_quite_long_name{environment=\"production\",region=\"north\"}\n"
+         "== bool on (environment, region) group_right (cluster) fill_left (1) fill_right (2)\n"
+         "  y")},
+    {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
+         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+     STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
+         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")},
+    {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
+         "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+     STR("  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+         "+\n"
+         "  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")},
+    {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
+         "-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + -bbbbbbbbbbbbbbbbbbbbbbbb"),
+     STR("    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+         "  +\n"
+         "    -aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+         "+\n"
+         "  -bbbbbbbbbbbbbbbbbbbbbbbb")},
+    {STR("some_metric_with_a_quite_long_name[max_of(step(), 5m) + min_of(range(), 10m)] offset "
+         "(step() * 2) + 5"),
+     STR("some_metric_with_a_quite_long_name[max_of(step(), 5m) + min_of(range(), 10m)] offset "
+         "(step() * 2) + 5")},
+};
+
 TEST(parse, is_printed_on_lines_of_100_bytes)
 {
-    static const PrintCase cases[] = {
-        {STR("x + y"), STR("x + y")},
-        {STR("sum by (environment, region, datacenter, cluster) "
-             "(rate(http_server_requests_seconds_count{job=\"api\"}[5m]))"),
-         STR("sum by (environment, region, datacenter, cluster) (\n"
-             "  rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
-             ")")},
-        {STR("sum by (environment, region, datacenter, cluster) "
-             "(rate(http_server_requests_seconds_count{job=\"api\"}[5m])) / on (environment, "
-             "region) group_left (owner) sum by (environment, region) (up{job=\"api\"})"),
-         STR("  sum by (environment, region, datacenter, cluster) (\n"
-             "    rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
-             "  )\n"
-             "/ on (environment, region) group_left (owner)\n"
-             "  sum by (environment, region) (up{job=\"api\"})")},
-        {STR("topk(5, sum by (environment, region, datacenter, cluster) "
-             "(rate(http_server_requests_seconds_count{job=\"api\"}[5m])))"),
-         STR("topk(\n"
-             "  5,\n"
-             "  sum by (environment, region, datacenter, cluster) (\n"
-             "    rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
-             "  )\n"
-             ")")},
-        {STR("count_values without (environment, region) (\"version\", "
-             "build_information_with_a_long_name{environment=\"production\", region=\"north\"})"),
-         STR("count_values without (environment, region) (\n"
-             "  \"version\",\n"
-             "  build_information_with_a_long_name{environment=\"production\",region=\"north\"}\n"
-             ")")},
-        {STR("histogram_quantile(0.99, sum by (le, environment) "
-             "(rate(http_server_requests_seconds_bucket{job=\"api\", "
-             "environment=\"production\"}[5m])))"),
-         STR("histogram_quantile(\n"
-             "  0.99,\n"
-             "  sum by (le, environment) (\n"
-             "    "
-             "rate(http_server_requests_seconds_bucket{environment=\"production\",job=\"api\"}[5m])"
-             "\n"
-             "  )\n"
-             ")")},
-        {STR("label_replace(some_metric_with_a_quite_long_name{environment=\"production\"}, "
-             "\"destination_label\", \"$1\", \"source_label\", \"(.*)-suffix\")"),
-         STR("label_replace(\n"
-             "  some_metric_with_a_quite_long_name{environment=\"production\"},\n"
-             "  \"destination_label\",\n"
-             "  \"$1\",\n"
-             "  \"source_label\",\n"
-             "  \"(.*)-suffix\"\n"
-             ")")},
-        {STR("(some_metric_with_a_quite_long_name{environment=\"production\"} + "
-             "another_metric_with_a_quite_long_name{environment=\"production\"})"),
-         STR("(\n"
-             "    some_metric_with_a_quite_long_name{environment=\"production\"}\n"
-             "  +\n"
-             "    another_metric_with_a_quite_long_name{environment=\"production\"}\n"
-             ")")},
-        {STR("-(some_metric_with_a_quite_long_name{environment=\"production\"} + "
-             "another_metric_with_a_quite_long_name{environment=\"production\"})"),
-         STR("-(\n"
-             "    some_metric_with_a_quite_long_name{environment=\"production\"}\n"
-             "  +\n"
-             "    another_metric_with_a_quite_long_name{environment=\"production\"}\n"
-             ")")},
-        {STR("-sum by (environment, region, datacenter, cluster) "
-             "(rate(http_server_requests_seconds_count{job=\"api\"}[5m]))"),
-         STR("-sum by (environment, region, datacenter, cluster) (\n"
-             "  rate(http_server_requests_seconds_count{job=\"api\"}[5m])\n"
-             ")")},
-        {STR("max_over_time((some_metric_with_a_quite_long_name{environment=\"production\"} + "
-             "another_metric_with_a_quite_long_name)[30m:1m])"),
-         STR("max_over_time(\n"
-             "  (\n"
-             "    some_metric_with_a_quite_long_name{environment=\"production\"} + "
-             "another_metric_with_a_quite_long_name\n"
-             "  )[30m:1m]\n"
-             ")")},
-        {STR("max_over_time(rate(some_metric_with_a_quite_long_name{environment=\"production\", "
-             "region=\"north\", cluster=\"one\"}[5m])[30m:1m] offset 5m)"),
-         STR("max_over_time(\n"
-             "  "
-             "rate(some_metric_with_a_quite_long_name{cluster=\"one\",environment=\"production\","
-             "region=\"north\"}[5m])[30m:1m] offset 5m\n"
-             ")")},
-        {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\", "
-             "cluster=\"one\", datacenter=\"eu-central-1\"}"),
-         STR("some_metric_with_a_quite_long_name{cluster=\"one\",datacenter=\"eu-central-1\","
-             "environment=\"production\",region=\"north\"}")},
-        {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\"} and "
-             "some_metric_with_a_quite_long_name{cluster=\"one\"} or on () vector(0)"),
-         STR("    some_metric_with_a_quite_long_name{environment=\"production\",region=\"north\"}\n"
-             "  and\n"
-             "    some_metric_with_a_quite_long_name{cluster=\"one\"}\n"
-             "or on ()\n"
-             "  vector(0)")},
-        {STR("some_metric_with_a_quite_long_name{environment=\"production\", region=\"north\"} == "
-             "bool on (environment, region) group_right (cluster) fill_left (1) fill_right (2) y"),
-         STR("  some_metric_with_a_quite_long_name{environment=\"production\",region=\"north\"}\n"
-             "== bool on (environment, region) group_right (cluster) fill_left (1) fill_right (2)\n"
-             "  y")},
-        {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
-             "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
-         STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
-             "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")},
-        {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
-             "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
-         STR("  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
-             "+\n"
-             "  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb")},
-        {STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + "
-             "-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa + -bbbbbbbbbbbbbbbbbbbbbbbb"),
-         STR("    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
-             "  +\n"
-             "    -aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
-             "+\n"
-             "  -bbbbbbbbbbbbbbbbbbbbbbbb")},
-        {STR("some_metric_with_a_quite_long_name[max_of(step(), 5m) + min_of(range(), 10m)] offset "
-             "(step() * 2) + 5"),
-         STR("some_metric_with_a_quite_long_name[max_of(step(), 5m) + min_of(range(), 10m)] offset "
-             "(step() * 2) + 5")},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        CHECK_STR(language_print(t, cases[i].in, promql_print_pretty), cases[i].out);
+    for (size_t i = 0; i < ARRAY_LEN(splits); i++) {
+        CHECK_STR(language_print(t, splits[i].in, promql_print_pretty), splits[i].out);
     }
 }
 
