@@ -118,7 +118,8 @@ LabelSet fn_labels_with(LabelSet in, Str name, Str value, Arena *arena)
 static void set_label(const PromqlCall *call, const LabelsState *s, LabelSet in, Str value,
                       bool *drop_name, LabelSet *out)
 {
-    *out = fn_labels_with(in, s->destination, arena_str(call->arena, value), call->arena);
+    const Str name = arena_str(call->arena, s->destination);
+    *out = fn_labels_with(in, name, arena_str(call->arena, value), call->arena);
     if (str_eq(s->destination, STR("__name__"))) {
         *drop_name = false;
     }

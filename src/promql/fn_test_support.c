@@ -157,7 +157,7 @@ PromqlSeries fn_test_series(Test *t, const char *labels, const char *samples)
         .present = arena_new(&t->arena, uint64_t, max / 64 + 1),
         .histograms = arena_new(&t->arena, const Histogram *, max),
     };
-    Str rest = {labels, strlen(labels)};
+    Str rest = arena_str(&t->arena, (Str){labels, strlen(labels)});
     while (rest.len > 0) {
         Label *label = &list[s.labels.count++];
         CHECK(str_cut(rest, '=', &label->name, &rest));

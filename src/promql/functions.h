@@ -34,7 +34,7 @@ typedef struct PromqlWindow {
     const int64_t *histogram_times;
     const Histogram *const *histograms;
     uint32_t histogram_count;
-    const int64_t *start_times;           // of the floats; NULL when not known or not used
+    const int64_t *start_times;           // of the floats, 0 where not known; NULL: none, not used
     const int64_t *histogram_start_times; // of the histograms; NULL likewise
     int64_t start_ms, end_ms;             // of the range; offset and @ are in it already
     bool anchored, smoothed;
@@ -118,7 +118,7 @@ typedef struct PromqlFunction {
 
     // LABELS. labels_open() checks the text arguments (args[i].text); its failure is that of the
     // query, also when there are no series. The state is immutable, any thread may use it.
-    // over_labels() makes the new set in call->arena (values may point into `in` and the state);
+    // over_labels() makes the new set in call->arena (text may point to what `in` points to);
     // *drop_name is that of the series, cleared when the function sets the name.
     Status (*labels_open)(const PromqlMatrix *args, size_t arg_count, void **state, Err *err);
     void (*over_labels)(const PromqlCall *call, const void *state, LabelSet in, bool *drop_name,
