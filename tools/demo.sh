@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A tour of 20 seconds: a server on a folder of its own collects this machine's TCP connections and its own
-# metrics; SQL answers from memory, then from the Parquet files of a flush, and, with the server gone, from the
+# metrics; SQL and PromQL answer from memory, then from the Parquet files of a flush, and, with the server gone, from the
 # folder alone. Called by ./run --demo.   tools/demo.sh CARDINAL_BINARY [SECONDS]
 set -euo pipefail
 
@@ -47,6 +47,9 @@ flows="SELECT state, dst_port, count(*) AS rows, count(DISTINCT src_port) AS con
 echo
 echo "--- rows in memory"
 ask "$flows"
+echo
+echo "\$ cardinal promql --plot --start -${seconds}s --step 1s 'cardinal_hot_rows'"
+COLUMNS=100 "$cardinal" promql --url "$url" --plot --start "-${seconds}s" --step 1s 'cardinal_hot_rows'
 ask "SELECT metric_name, count(*) AS samples, max(value) AS max FROM metrics WHERE metric_name LIKE 'cardinal_%rows%' GROUP BY 1 ORDER BY 1"
 
 echo

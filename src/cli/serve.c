@@ -137,8 +137,9 @@ static void print_hints(const Server *server)
              "  " STR_FMT " sql --url http://" STR_FMT
              " \"SELECT metric_name, count(*) AS samples, max(value) AS max FROM metrics GROUP BY "
              "1 ORDER BY 1 LIMIT 10\"\n"
-             "  curl -s http://" STR_FMT "/metrics\n\n",
-             STR_ARG(a), STR_ARG(me), STR_ARG(a), STR_ARG(me), STR_ARG(a), STR_ARG(a));
+             "  " STR_FMT " promql --url http://" STR_FMT
+             " --plot --start -5m cardinal_hot_rows\n\n",
+             STR_ARG(a), STR_ARG(me), STR_ARG(a), STR_ARG(me), STR_ARG(a), STR_ARG(me), STR_ARG(a));
     cli_print(buf_str(&text));
     buf_deinit(&text);
     arena_deinit(&arena);
