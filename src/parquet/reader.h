@@ -72,6 +72,7 @@ typedef struct ParquetTest {
     size_t value_count;
     bool has_min, has_max;
     ParquetValue min, max;
+    bool or_null; // EQ, RANGE: rows that are null are wanted as well
 } ParquetTest;
 
 // Rows [first, first + count) of the file.

@@ -169,7 +169,7 @@ bool parquet_test_bloom(const ParquetReader *r, uint32_t group, const ParquetTes
 {
     Err err;
     bool may = true;
-    if (test->kind != PARQUET_TEST_EQ) {
+    if (test->kind != PARQUET_TEST_EQ || parquet_test_wants_nulls(r, group, test)) {
         return true;
     }
     const Status st = may_contain(r, group, test, fetch, &may, &err);

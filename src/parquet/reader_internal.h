@@ -353,6 +353,8 @@ void parquet_rows_intersect(ParquetRowList *into, const ParquetRowList *other);
 // ERR_INVALID when a test does not make sense for its field.
 Status parquet_tests_check(const ParquetReader *r, const ParquetTest *tests, size_t count,
                            Err *err);
+// Whether the test lets nulls pass, and the row group may have some.
+bool parquet_test_wants_nulls(const ParquetReader *r, uint32_t group, const ParquetTest *test);
 // False when no row of the row group can pass the test, by its statistics.
 bool parquet_test_group(const ParquetReader *r, uint32_t group, const ParquetTest *test);
 // The same by the bloom filter. Problems with the filter are no errors: it only saves work.

@@ -216,6 +216,13 @@ static bool nulls_may_pass(const ParquetTest *test, bool has_count, int64_t null
     UNREACHABLE();
 }
 
+bool parquet_test_wants_nulls(const ParquetReader *r, uint32_t group, const ParquetTest *test)
+{
+    const ParquetField *field = &r->fields[test->field];
+    const ParquetStatistics *s = &r->meta.row_groups[group].columns[field->first_leaf].statistics;
+    return test->or_null && field->field.nullable && (!s->has_null_count || s->null_count > 0);
+}
+
 bool parquet_test_group(const ParquetReader *r, uint32_t group, const ParquetTest *test)
 {
     const ParquetField *field = &r->fields[test->field];
@@ -226,6 +233,9 @@ bool parquet_test_group(const ParquetReader *r, uint32_t group, const ParquetTes
         return false;
     }
     if (field->field.type == COLUMN_MAP || chunk->encrypted) {
+        return true;
+    }
+    if (parquet_test_wants_nulls(r, group, test)) {
         return true;
     }
     if (!nulls_may_pass(test, s->has_null_count, s->null_count, chunk->value_count)) {
@@ -363,6 +373,10 @@ static bool page_may_pass(const ParquetReader *r, const ParquetLeaf *leaf, const
                           const ParquetColumnIndex *index, uint32_t page)
 {
     const bool all_null = index->null_pages[page];
+    if (test->or_null && r->fields[test->field].field.nullable &&
+        (all_null || index->null_counts == NULL || index->null_counts[page] > 0)) {
+        return true;
+    }
     switch (test->kind) {
     case PARQUET_TEST_NULL:
         return all_null || index->null_counts == NULL || index->null_counts[page] > 0;

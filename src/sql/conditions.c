@@ -3,12 +3,14 @@
 // Conditions as tests for a scan. WHERE is cut at its ANDs; of the pieces of the form
 //     column op constant,  column IN (constants),  column BETWEEN constant AND constant,  column IS
 //                          [NOT] NULL
+// and of the first three with labels['x'] instead of a column, where the label x has a column,
 // the constants are evaluated by DuckDB, in the statement's own transaction, so that now() is the
 // same instant. Only what is certain to mean the same in the scan is kept. A table that stands in
 // several places is scanned with what the conditions of all places have in common.
 #include "base/mem.h"
 #include "sql/predicates_internal.h"
 #include "store/store.h"
+#include "store/table_def.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -246,6 +248,37 @@ static size_t column_of(const Finder *f, const Mention *m, const json_t *node)
                               (Str){json_string_value(name), json_string_length(name)});
 }
 
+// The column of the label, for labels['x'] of `metrics`; SIZE_MAX when it is something else, or the
+// label has no column.
+static size_t label_column_of(const Finder *f, const Mention *m, const json_t *node)
+{
+    const json_t *children = json_object_get(node, "children");
+    const json_t *key = json_object_get(json_array_get(children, 1), "value");
+    const Schema *schema = snapshot_schema(m->table->snapshot);
+    if (!str_eq(predicates_text(node, "type"), STR("ARRAY_EXTRACT")) ||
+        !str_eq(m->table->name, STR(TABLE_METRICS)) ||
+        column_of(f, m, json_array_get(children, 0)) != METRICS_LABELS ||
+        !str_eq(predicates_text(json_object_get(key, "type"), "id"), STR("VARCHAR"))) {
+        return SIZE_MAX;
+    }
+    const size_t column = schema_find(schema, predicates_text(key, "value"));
+    const bool is_label = column != SIZE_MAX && column >= METRICS_LABELS_FIRST &&
+                          schema->fields[column].type == COLUMN_STRING;
+    return is_label ? column : SIZE_MAX;
+}
+
+// What a condition may be about: a column, or a label that has one.
+static size_t subject_of(const Finder *f, const Mention *m, const json_t *node, bool *or_null)
+{
+    const size_t column = column_of(f, m, node);
+    if (column != SIZE_MAX) {
+        return column;
+    }
+    const size_t label = label_column_of(f, m, node);
+    *or_null = *or_null || label != SIZE_MAX;
+    return label;
+}
+
 static ColumnType type_of(const Mention *m, size_t column)
 {
     return snapshot_schema(m->table->snapshot)->fields[column].type;
@@ -273,8 +306,9 @@ static void compare(Finder *f, const Mention *m, const json_t *node)
     const Str type = predicates_text(node, "type");
     const json_t *left = json_object_get(node, "left");
     const json_t *right = json_object_get(node, "right");
-    const bool flipped = column_of(f, m, left) == SIZE_MAX;
-    const size_t column = column_of(f, m, flipped ? right : left);
+    bool or_null = false;
+    const bool flipped = subject_of(f, m, left, &or_null) == SIZE_MAX;
+    const size_t column = subject_of(f, m, flipped ? right : left, &or_null);
     const bool less =
         str_eq(type, STR("COMPARE_LESSTHAN")) || str_eq(type, STR("COMPARE_LESSTHANOREQUALTO"));
     const bool greater = str_eq(type, STR("COMPARE_GREATERTHAN")) ||
@@ -286,16 +320,19 @@ static void compare(Finder *f, const Mention *m, const json_t *node)
     Condition *c = add_condition(f, m, column, equal ? SCAN_TEST_IN : SCAN_TEST_RANGE);
     c->has_max = !equal && less != flipped;
     c->has_min = !equal && greater != flipped;
+    c->or_null = or_null;
     keep_condition(f, c, add_constant(f, type_of(m, column), flipped ? left : right));
 }
 
 static void between(Finder *f, const Mention *m, const json_t *node)
 {
-    const size_t column = column_of(f, m, json_object_get(node, "input"));
+    bool or_null = false;
+    const size_t column = subject_of(f, m, json_object_get(node, "input"), &or_null);
     if (column != SIZE_MAX) {
         const ColumnType type = type_of(m, column);
         Condition *c = add_condition(f, m, column, SCAN_TEST_RANGE);
         c->has_min = c->has_max = true;
+        c->or_null = or_null;
         keep_condition(f, c,
                        add_constant(f, type, json_object_get(node, "lower")) &&
                            add_constant(f, type, json_object_get(node, "upper")));
@@ -306,10 +343,14 @@ static void operator_node(Finder *f, const Mention *m, const json_t *node)
 {
     const Str type = predicates_text(node, "type");
     const json_t *children = json_object_get(node, "children");
-    const size_t column = column_of(f, m, json_array_get(children, 0));
+    bool or_null = false;
+    const size_t column = subject_of(f, m, json_array_get(children, 0), &or_null);
     // A MAP is more than what the scan has of it: see emit_map.c.
     if (column == SIZE_MAX || type_of(m, column) == COLUMN_MAP) {
         return;
+    }
+    if (or_null && !str_eq(type, STR("COMPARE_IN"))) {
+        return; // whether the column is null does not decide
     }
     if (str_eq(type, STR("OPERATOR_IS_NULL"))) {
         // In a join, a row that finds no partner has NULLs that the scan knows nothing of.
@@ -319,6 +360,7 @@ static void operator_node(Finder *f, const Mention *m, const json_t *node)
     } else if (str_eq(type, STR("COMPARE_IN"))) {
         Condition *c = add_condition(f, m, column, SCAN_TEST_IN);
         bool ok = true;
+        c->or_null = or_null;
         for (size_t i = 1; ok && i < json_array_size(children); i++) {
             ok = add_constant(f, type_of(m, column), json_array_get(children, i));
         }
@@ -472,7 +514,8 @@ static void add_test(ColumnType type, const ScanTest *test, TestList *list)
 {
     for (size_t i = 0; i < list->count && test->kind == SCAN_TEST_RANGE; i++) {
         ScanTest *other = &list->tests[i];
-        if (other->column == test->column && other->kind == SCAN_TEST_RANGE) {
+        if (other->column == test->column && other->kind == SCAN_TEST_RANGE &&
+            other->or_null == test->or_null) {
             intersect(type, test, other);
             return;
         }
@@ -493,7 +536,7 @@ static void tests_of(const Finder *f, const Mention *m, const Constants *constan
         if (!usable) {
             continue;
         }
-        ScanTest test = {.column = c->column, .kind = c->kind};
+        ScanTest test = {.column = c->column, .kind = c->kind, .or_null = c->or_null};
         if (c->kind == SCAN_TEST_IN) {
             test.values = v;
             test.value_count = c->constant_count;
@@ -514,6 +557,7 @@ static bool unite(Finder *f, ColumnType type, const ScanTest *a, const ScanTest 
     if (a->column != b->column || a->kind != b->kind) {
         return false;
     }
+    out->or_null = a->or_null || b->or_null;
     switch (a->kind) {
     case SCAN_TEST_IS_NULL:
     case SCAN_TEST_NOT_NULL:

@@ -30,6 +30,7 @@ typedef struct Condition {
     size_t column;
     ScanTestKind kind;
     bool has_min, has_max; // RANGE: which bounds its constants are, min first
+    bool or_null;          // of labels['column']: what is not in the column may be in the MAP
     size_t constant_first, constant_count;
 } Condition;
 

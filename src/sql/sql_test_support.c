@@ -198,8 +198,8 @@ static Status fill_things(Fixture *f, Err *err)
 
 // --- metrics -----------------------------------------------------------------------------------
 
-static Status write_sample(Store *store, const Label *labels, size_t count, int64_t second,
-                           double value, Err *err)
+Status fixture_write_sample(Store *store, const Label *labels, size_t count, int64_t second,
+                            double value, Err *err)
 {
     MetricsResult result;
     Buf wire = {0};
@@ -235,11 +235,11 @@ static Status fill_metrics(Fixture *f, Err *err)
         if (second == 9) {
             TRY(store_flush(f->store, STR("metrics"), err));
         }
-        TRY(write_sample(f->store, up_a, ARRAY_LEN(up_a), second, v, err));
-        TRY(write_sample(f->store, up_b, ARRAY_LEN(up_b), second, v + 10, err));
-        TRY(write_sample(f->store, up_c, ARRAY_LEN(up_c), second, v + 20, err));
-        TRY(write_sample(f->store, cpu_a, ARRAY_LEN(cpu_a), second, v / 4, err));
-        TRY(write_sample(f->store, cpu_none, ARRAY_LEN(cpu_none), second, v / 8, err));
+        TRY(fixture_write_sample(f->store, up_a, ARRAY_LEN(up_a), second, v, err));
+        TRY(fixture_write_sample(f->store, up_b, ARRAY_LEN(up_b), second, v + 10, err));
+        TRY(fixture_write_sample(f->store, up_c, ARRAY_LEN(up_c), second, v + 20, err));
+        TRY(fixture_write_sample(f->store, cpu_a, ARRAY_LEN(cpu_a), second, v / 4, err));
+        TRY(fixture_write_sample(f->store, cpu_none, ARRAY_LEN(cpu_none), second, v / 8, err));
     }
     return OK;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "column/builder.h"
+#include "series/labels.h"
 #include "sql/sql.h"
 #include "store/store.h"
 #include "tests/support/test.h"
@@ -30,6 +31,11 @@ typedef struct Fixture {
 // column, and the last sample of each is in memory.
 Fixture *fixture_new(Test *t);
 void fixture_free(Fixture *f);
+
+// One sample of a series, whose labels are sorted by name, `second` seconds after the first one of
+// the fixture.
+Status fixture_write_sample(Store *store, const Label *labels, size_t count, int64_t second,
+                            double value, Err *err);
 
 // Rows as text: cells joined by '|', rows by newlines; NULL for NULL. "error: ..." instead, with
 // the status's name before the message. Lives in the test's arena.

@@ -427,6 +427,9 @@ bool file_stats_may_match(const FileStats *stats, const ScanTest *test, ColumnTy
     const bool all_null =
         c->null_count >= 0 && stats->row_count >= 0 && c->null_count == stats->row_count;
     const BoundKind kind = bound_kind(type);
+    if (test->or_null && c->null_count != 0) {
+        return true;
+    }
     switch (test->kind) {
     case SCAN_TEST_IS_NULL:
         return c->null_count != 0;

@@ -648,7 +648,8 @@ static bool passes(const ScanTest *test, const Batch *flat, uint32_t row)
     const Vector *v = &flat->columns[test->column];
     const bool valid = validity_get(v->validity, row);
     if (test->kind == SCAN_TEST_IS_NULL || test->kind == SCAN_TEST_NOT_NULL || !valid) {
-        return test->kind == SCAN_TEST_IS_NULL ? !valid : test->kind == SCAN_TEST_NOT_NULL && valid;
+        const bool of_value = test->kind == SCAN_TEST_IN || test->kind == SCAN_TEST_RANGE;
+        return of_value ? test->or_null : test->kind == SCAN_TEST_IS_NULL ? !valid : valid;
     }
     const Str s = vector_flat_str(v, row);
     bool pass = test->kind == SCAN_TEST_RANGE;
@@ -674,6 +675,8 @@ static ScanTest random_test(Test *t, const Schema *schema, ScanValue *values)
         test.column = test_random(t) % schema->count;
     } while (schema->fields[test.column].type != COLUMN_STRING);
     test.value_count = test_random(t) % 4;
+    test.or_null =
+        (test.kind == SCAN_TEST_IN || test.kind == SCAN_TEST_RANGE) && test_random(t) % 3 == 0;
     for (size_t i = 0; i < 5; i++) {
         const char *text = texts[test_random(t) % ARRAY_LEN(texts)];
         values[i].bytes = (Bytes){(const uint8_t *)text, strlen(text)};

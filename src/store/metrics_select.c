@@ -186,9 +186,9 @@ static uint32_t find_codes(const MetricsWindow *w, uint32_t column, const ScanTe
 
 static CodeTest code_test(const MetricsWindow *w, uint32_t column, const ScanTest *test)
 {
-    CodeTest out = {.column = column, .only = METRICS_CODE_NONE};
+    CodeTest out = {.column = column, .if_absent = test->or_null, .only = METRICS_CODE_NONE};
     if (column == METRICS_COLUMN_NONE) {
-        out.if_absent = test->kind == SCAN_TEST_IS_NULL;
+        out.if_absent = out.if_absent || test->kind == SCAN_TEST_IS_NULL;
         return out;
     }
     switch (test->kind) {

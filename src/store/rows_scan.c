@@ -83,7 +83,7 @@ static void apply_tests(RowsScan *scan, const size_t *fields, const RowsScanOpti
         if (field == ROWS_FIELD_DATE || field == hot->time_field) {
             narrow_times(scan, test, field == ROWS_FIELD_DATE);
         } else if (field != SIZE_MAX && (type == COLUMN_STRING || type == COLUMN_BINARY) &&
-                   test->kind == SCAN_TEST_IN && !has_value(scan, field, test)) {
+                   test->kind == SCAN_TEST_IN && !test->or_null && !has_value(scan, field, test)) {
             scan->max_us = INT64_MIN;
         }
     }

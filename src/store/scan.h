@@ -51,6 +51,9 @@ typedef struct ScanTest {
     bool has_min, has_max; // SCAN_TEST_RANGE: inclusive bounds, either may be absent
     ScanValue min, max;
     bool parts_only; // leaves out files, row groups and pages; rows of files are not looked at
+    // IN and RANGE: rows whose column is null are wanted as well. What decides about them is
+    // elsewhere: of a label that has a column, older files may hold values in `labels`.
+    bool or_null;
 } ScanTest;
 
 typedef struct ScanOptions {

@@ -106,7 +106,8 @@ static ParquetTest parquet_test(const ScanTest *test, size_t field, Arena *arena
                          .has_min = test->has_min,
                          .has_max = test->has_max,
                          .min = parquet_value(&test->min),
-                         .max = parquet_value(&test->max)};
+                         .max = parquet_value(&test->max),
+                         .or_null = test->or_null};
 }
 
 // The tests that say something about rows of this file, and those of them that the reader can
@@ -130,7 +131,8 @@ static bool find_tests(const Scan *scan, const ScanFilter *filter, FileReading *
             tests[r->filter.count++] = *test;
         }
         if (missing) {
-            if (test->test.kind != SCAN_TEST_IS_NULL && !scan->options.no_row_group_pruning) {
+            if (test->test.kind != SCAN_TEST_IS_NULL && !test->test.or_null &&
+                !scan->options.no_row_group_pruning) {
                 return false;
             }
         } else if (source->field != SIZE_MAX && source->type == test->type) {

@@ -156,6 +156,7 @@ Status filter_compile(const Schema *schema, const ScanTest *tests, size_t count,
             return err_set(err, ERR_INVALID, "a test on column '" STR_FMT "', which is %s",
                            STR_ARG(field->name), column_type_sql(field->type));
         }
+        test->or_null = test->or_null && !on_null;
         if (test->value_count > SCAN_TEST_VALUES_MAX) {
             return err_set(err, ERR_TOO_LARGE, "a test on column '" STR_FMT "' of %zu values",
                            STR_ARG(field->name), test->value_count);
@@ -414,7 +415,7 @@ static void match_rows(const FilterTest *f, const Vector *v, FilterCache *cache,
         match_codes(cache, v, out);
     }
     if (v->validity != NULL) {
-        const uint8_t if_null = f->test.kind == SCAN_TEST_IS_NULL;
+        const uint8_t if_null = f->test.kind == SCAN_TEST_IS_NULL || f->test.or_null;
         for (size_t i = 0; i < v->row_count; i++) {
             out[i] = validity_get(v->validity, i) ? out[i] : if_null;
         }

@@ -5,7 +5,8 @@
 // rows costs one comparison.
 //
 // The answer is exact but for NaN, which meets every range and every list: engines disagree on how
-// it compares, and the caller checks again. NULL meets only SCAN_TEST_IS_NULL.
+// it compares, and the caller checks again. NULL meets SCAN_TEST_IS_NULL and
+// what says or_null.
 //
 // A ScanFilter is immutable once made and may be used by any thread; a FilterCache belongs to one.
 #pragma once

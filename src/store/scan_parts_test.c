@@ -153,7 +153,7 @@ static bool naive_match(const ScanTest *test, ColumnType type, const Vector *v, 
         return has == (test->kind == SCAN_TEST_NOT_NULL);
     }
     if (!has) {
-        return false;
+        return test->or_null;
     }
     const ScanValue x = value_at(flat, at);
     if ((type == COLUMN_DOUBLE || type == COLUMN_FLOAT) && isnan(x.f64)) {
@@ -181,6 +181,7 @@ static ScanTest random_test(Test *t, ColumnType type)
         list[i] = value_at(&values, (uint32_t)(test_random(t) % values.row_count));
     }
     test.values = list;
+    test.or_null = test_random(t) % 3 == 0;
     test.has_min = test_random(t) % 2 == 0;
     test.has_max = test_random(t) % 2 == 0;
     test.min = value_at(&values, (uint32_t)(test_random(t) % values.row_count));

@@ -285,8 +285,9 @@ static bool row_meets(const ScanTest *test, const Batch *batch, uint32_t row)
     uint32_t at;
     const bool has = vector_locate(&batch->columns[test->column], row, &flat, &at);
     if (test->kind == SCAN_TEST_IS_NULL || test->kind == SCAN_TEST_NOT_NULL || !has) {
-        return has == (test->kind == SCAN_TEST_NOT_NULL) &&
-               (has || test->kind == SCAN_TEST_IS_NULL);
+        const bool of_value = test->kind == SCAN_TEST_IN || test->kind == SCAN_TEST_RANGE;
+        return (!has && of_value && test->or_null) || (has == (test->kind == SCAN_TEST_NOT_NULL) &&
+                                                       (has || test->kind == SCAN_TEST_IS_NULL));
     }
     const ScanValue v = value_at(flat, at);
     if (test->kind == SCAN_TEST_RANGE) {
@@ -407,6 +408,7 @@ static void world_scan(World *w, size_t table)
                               .kind = (ScanTestKind)below(w, 4),
                               .has_min = below(w, 2) == 0,
                               .has_max = below(w, 2) == 0,
+                              .or_null = below(w, 3) == 0,
                               .values = values[n],
                               .value_count = below(w, 4)};
         if (type == COLUMN_MAP) {
