@@ -133,15 +133,38 @@ def test_memory_limit_of_queries(c):
 
 def test_conditions_change_nothing_but_the_work(c):
     s = filled(c)
+    # A row a second: a time half-way between two, and only distances from now() at which there are none, as the
+    # two statements do not have the same now().
+    half = s.value("SELECT CAST(min(timestamp) + INTERVAL 30500 MILLISECONDS AS VARCHAR) FROM flows")
     for where in ("src_ip = '10.0.1.1'", "src_ip IN ('10.0.1.1', '10.0.9.1')", "src_port BETWEEN 10010 AND 10020", "dst_port > 80", "80 < dst_port",
-                  "src_port = '10001'", "src_port < 10000.5", "comm IS NULL", "pid IS NOT NULL", "timestamp > now() - interval '30 seconds'",
-                  "timestamp <= now()", "bytes_sent >= 500 AND protocol = 'tcp'", "src_ip = '10.0.1.1' OR src_ip = '10.0.2.1'", "NOT (src_ip = '10.0.1.1')",
+                  "src_port = '10001'", "src_port < 10000.5", "comm IS NULL", "pid IS NOT NULL", f"timestamp > '{half}'",
+                  f"timestamp <= TIMESTAMPTZ '{half}'", "timestamp > now() - interval '1 hour'", "timestamp < now() - interval '1 hour'", "bytes_sent >= 500 AND protocol = 'tcp'", "src_ip = '10.0.1.1' OR src_ip = '10.0.2.1'", "NOT (src_ip = '10.0.1.1')",
                   "date >= DATE '2020-01-01'", "src_ip >= '10.0.2' AND src_ip < '10.0.3'"):
         a = s.value(f"SELECT count(*) FROM flows WHERE {where}")
         b = s.value(f"SELECT count(*) FROM (SELECT * FROM flows UNION ALL SELECT * FROM flows WHERE false) WHERE {where}")
         equal(a, b, where)
     a = s.sql("SELECT count(*) FROM flows WHERE src_port = 3").json()
     equal((a["data"][0][0], a["stats"]["hot_rows"] <= 10), (0, True))
+
+
+def test_labels_are_in_the_map_and_in_columns(c):
+    s = c.server()
+    now = int(time.time() * 1000)
+    for k in range(2):
+        s.write(*[series({"__name__": "requests", "service": f"s{i}", "odd.name": f"o{i}", **({"zone": "z"} if i == 2 else {})},
+                         [(now - 1000 * (10 * k + j), i) for j in range(10)]) for i in range(3)])
+        if k == 0:
+            s.flush()
+    s.write(series({"__name__": "bare"}, [(now, 1)]))
+    equal(s.rows("SELECT labels['service'], labels['odd.name'], labels['zone'], count(*) FROM metrics GROUP BY ALL ORDER BY 1 NULLS FIRST"),
+          [(None, None, None, 1), ("s0", "o0", None, 20), ("s1", "o1", None, 20), ("s2", "o2", "z", 20)])
+    for where, want in (("labels['service'] = 's1'", 20), ("labels['service'] IN ('s1', 's2') AND labels['odd.name'] = 'o2'", 20),
+                        ("labels['service'] IS NULL", 1), ("labels['zone'] IS NULL AND labels['service'] > 's0'", 20),
+                        ("labels['none'] = 'x'", 0), ("labels['Service'] = 's1'", 0)):
+        equal(s.value(f"SELECT count(*) FROM metrics WHERE {where}"), want, where)
+    answer = s.sql("SELECT sum(value) FROM metrics WHERE labels['service'] = 's1'").json()
+    equal(answer["data"][0][0], 20)
+    equal(s.value("SELECT to_json(labels) FROM metrics WHERE zone = 'z' LIMIT 1"), '{"odd.name":"o2","service":"s2","zone":"z"}')
 
 
 def test_tables_are_listed(c):
