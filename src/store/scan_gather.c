@@ -9,11 +9,21 @@ void gather_selection_fill(uint64_t *selection, uint32_t row_count)
     }
 }
 
+// Without the instruction, which not every x86-64 has, the compiler would call a function that
+// looks bytes up.
+static inline uint32_t count_ones(uint64_t v)
+{
+    v -= v >> 1 & UINT64_C(0x5555555555555555);
+    v = (v & UINT64_C(0x3333333333333333)) + (v >> 2 & UINT64_C(0x3333333333333333));
+    v = (v + (v >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    return (uint32_t)(v * UINT64_C(0x0101010101010101) >> 56);
+}
+
 uint32_t gather_selection_count(const uint64_t *selection, uint32_t row_count)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < selection_words(row_count); i++) {
-        count += (uint32_t)__builtin_popcountll(selection[i]);
+        count += count_ones(selection[i]);
     }
     return count;
 }
