@@ -81,7 +81,8 @@ struct EvalWorker {
     const Histogram **points;
     size_t samples_cap;
     Label labels[LABELS_COUNT_MAX + 8];
-    Str noted; // the metric a note on counters was last given for
+    Str noted; // the metric a note on counters was last given for, and where
+    PromqlPos noted_at;
     bool metadata_seen;
     uint64_t samples; // that the running pipe has added
 };

@@ -494,11 +494,13 @@ static Status windows(const EvalPipe *pipe, EvalWorker *w, const PromqlWindow *a
                        .notes = pipe->eval->notes,
                        .arena = &w->scratch,
                        .metric = labels_get(&out->labels, STR("__name__")),
-                       .delayed_names = pipe->eval->options->features.delayed_name_removal};
+                       .delayed_names = pipe->eval->options->features.delayed_name_removal,
+                       .err = err};
     Slide floats = {0};
     Slide points = {0};
     uint64_t total = 0;
     uint64_t largest = 0;
+    err->status = OK; // a function that must fail the query says so here
     for (uint32_t step = 0; step < pipe->grid.steps; step++) {
         PromqlSample sample = {0};
         call.time_ms = eval_step_ms(&pipe->grid, step);
@@ -517,6 +519,8 @@ static Status windows(const EvalPipe *pipe, EvalWorker *w, const PromqlWindow *a
         count_read(w, step, samples, &total);
         if (function->over_range(&call, &window, &sample)) {
             give(w, out, step, sample, pipe->grid.steps);
+        } else if (err->status != OK) {
+            return err->status;
         }
     }
     add_read(w, total);
@@ -554,11 +558,14 @@ static void note_counter(const EvalPipe *pipe, EvalWorker *w, const PromqlSeries
     const Str type = by_type ? labels_get(&series->labels, STR("__type__")) : STR("");
     const bool fine = by_type ? str_eq(type, STR("counter")) || str_eq(type, STR("histogram"))
                               : looks_like_counter(metric);
-    if (metric.len == 0 || fine || (!by_type && str_eq(w->noted, metric)) ||
-        !has_float(series, pipe->grid.steps)) {
+    const PromqlPos pos = pipe->leaf.pos;
+    const bool is_noted =
+        w->noted_at.start == pos.start && w->noted_at.end == pos.end && str_eq(w->noted, metric);
+    if (metric.len == 0 || fine || (!by_type && is_noted) || !has_float(series, pipe->grid.steps)) {
         return;
     }
     w->noted = metric;
+    w->noted_at = pos;
     PromqlNotes *notes = pipe->eval->notes;
     if (!by_type) {
         promql_note_metric(notes, PROMQL_INFO, pipe->leaf.pos,

@@ -5,73 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-// --- counter reset hints -------------------------------------------------------------------------
-
-static double side_count_at(const HistogramSide *side, int64_t bucket)
-{
-    int64_t at = 0;
-    uint32_t next = 0;
-    for (uint32_t s = 0; s < side->span_count; s++) {
-        at += side->spans[s].offset;
-        if (bucket >= at && bucket < at + side->spans[s].length) {
-            return side->counts[next + (uint32_t)(bucket - at)];
-        }
-        at += side->spans[s].length;
-        next += side->spans[s].length;
-    }
-    return 0;
-}
-
-// Has a bucket of `before` a smaller count in `now`?
-static bool side_was_reset(const HistogramSide *now, const HistogramSide *before)
-{
-    int64_t bucket = 0;
-    uint32_t next = 0;
-    for (uint32_t s = 0; s < before->span_count; s++) {
-        bucket += before->spans[s].offset;
-        for (uint32_t i = 0; i < before->spans[s].length; i++, bucket++, next++) {
-            if (side_count_at(now, bucket) < before->counts[next]) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool same_bounds(const Histogram *a, const Histogram *b)
-{
-    return a->bound_count == b->bound_count &&
-           (a->bound_count == 0 ||
-            memcmp(a->bounds, b->bounds, a->bound_count * sizeof(*a->bounds)) == 0);
-}
-
-// Whether Prometheus' chunk encoder would put `now` behind `before` into the same chunk.
-static bool continues(const LoadSample *before, const Histogram *now)
-{
-    const Histogram *h = before == NULL ? NULL : before->histogram;
-    return h != NULL && h->hint != HISTOGRAM_HINT_GAUGE && now->hint != HISTOGRAM_HINT_RESET &&
-           !script_is_stale(h->sum) && now->count >= h->count && now->schema == h->schema &&
-           now->zero_threshold == h->zero_threshold && same_bounds(now, h) &&
-           now->zero_count >= h->zero_count && !side_was_reset(&now->positive, &h->positive) &&
-           !side_was_reset(&now->negative, &h->negative);
-}
-
-static void set_hints(const LoadSeries *series, Arena *arena)
-{
-    for (size_t i = 0; i < series->count; i++) {
-        LoadSample *sample = &series->samples[i];
-        if (sample->histogram == NULL || sample->histogram->hint == HISTOGRAM_HINT_GAUGE) {
-            continue;
-        }
-        Histogram *hinted = arena_new(arena, Histogram, 1);
-        *hinted = *sample->histogram;
-        hinted->hint = continues(i == 0 ? NULL : sample - 1, sample->histogram)
-                           ? HISTOGRAM_HINT_NOT_RESET
-                           : HISTOGRAM_HINT_UNKNOWN;
-        sample->histogram = hinted;
-    }
-}
-
 // --- samples -------------------------------------------------------------------------------------
 
 static LoadSeries expand_series(const ScriptSeries *series, int64_t step_ms, Arena *arena)
@@ -90,7 +23,6 @@ static LoadSeries expand_series(const ScriptSeries *series, int64_t step_ms, Are
                 .histogram = value->histogram};
         }
     }
-    set_hints(&out, arena);
     return out;
 }
 
@@ -268,7 +200,6 @@ static Status convert(const Classic *parts, size_t count, int64_t step_ms, Arena
                                                       .histogram = conversion_histogram(&c, arena)};
         }
     }
-    set_hints(out, arena);
     return OK;
 }
 

@@ -88,6 +88,10 @@ TEST(parse, golden_scripts)
     for (size_t i = 0; i < count; i++) {
         Bytes text;
         Script script;
+        const Str name = entries[i].name, suffix = STR(".test");
+        if (!str_eq(str_slice(name, name.len - suffix.len, name.len), suffix)) {
+            continue; // a golden file of another test
+        }
         (void)snprintf(path, sizeof(path), "%s/" STR_FMT, folder, STR_ARG(entries[i].name));
         CHECK_OK(os_read_file(os_posix(), (Str){path, strlen(path)}, SCRIPT_BYTES_MAX, &t->arena,
                               &text, &err));

@@ -36,8 +36,7 @@ typedef struct LoadSeries {
     size_t count;
 } LoadSeries;
 
-// The samples of a load. Histograms get the counter reset hint that Prometheus' head gives them:
-// its encoder knows inside one chunk that there was no reset, and forgets what it was told.
+// The samples of a load.
 Status load_expand(const ScriptLoad *load, Arena *arena, LoadSeries **out, size_t *count, Err *err);
 // Histograms with custom buckets made of the classic ones of a load, as Prometheus'
 // convert_classic_histograms_to_nhcb does.
