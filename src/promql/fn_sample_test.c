@@ -44,17 +44,17 @@ TEST(fn_sample, mathematics)
         {"floor", -1.2, -2},
         {"sgn", -7, -1},
         {"sgn", -0.0, -0.0},
-        {"sgn", NAN, NAN},
+        {"sgn", (double)NAN, (double)NAN},
         {"sqrt", 9, 3},
-        {"sqrt", -1, NAN},
+        {"sqrt", -1, (double)NAN},
         {"exp", 0, 1},
         {"ln", 1, 0},
-        {"ln", 0, -INFINITY},
+        {"ln", 0, -HUGE_VAL},
         {"log2", 8, 3},
         {"log2", 0x1p-1074, -1074},
-        {"log2", INFINITY, INFINITY},
-        {"log2", -1, NAN},
-        {"log2", 0, -INFINITY},
+        {"log2", HUGE_VAL, HUGE_VAL},
+        {"log2", -1, (double)NAN},
+        {"log2", 0, -HUGE_VAL},
         {"log10", 100, 2},
         {"log10", 1000, 3},
         {"deg", 3.14159265358979323846, 180},
@@ -62,15 +62,15 @@ TEST(fn_sample, mathematics)
         {"sin", 0, 0},
         {"cos", 0, 1},
         {"tan", 0, 0},
-        {"asin", 2, NAN},
+        {"asin", 2, (double)NAN},
         {"acos", 1, 0},
         {"atan", 0, 0},
         {"sinh", 0, 0},
         {"cosh", 0, 1},
-        {"tanh", INFINITY, 1},
+        {"tanh", HUGE_VAL, 1},
         {"asinh", 0, 0},
         {"acosh", 1, 0},
-        {"atanh", 1, INFINITY},
+        {"atanh", 1, HUGE_VAL},
         {"round", 2.5, 3},
         {"round", -2.5, -2},
     };
@@ -94,10 +94,10 @@ TEST(fn_sample, parts_of_dates)
         {"year", -1, 1969},
         {"day_of_week", -1, 3},
         {"minute", 59.9, 0},
-        {"year", NAN, 292277026596},
-        {"month", NAN, 12},
+        {"year", (double)NAN, 292277026596},
+        {"month", (double)NAN, 12},
         {"day_of_month", 1e300, 4},
-        {"hour", INFINITY, 15},
+        {"hour", HUGE_VAL, 15},
         {"year", -9223372036854775808.0, 292277026596},
         {"year", 9223372036854774784.0, 292277026596},
     };
@@ -114,13 +114,13 @@ TEST(fn_sample, clamps_and_rounding_take_scalars)
     } cases[] = {
         {"clamp", 5, 1, 3, true, 3},
         {"clamp", 0, 1, 3, true, 1},
-        {"clamp", NAN, 1, 3, true, NAN},
+        {"clamp", (double)NAN, 1, 3, true, (double)NAN},
         {"clamp", 2, 3, 1, false, 0},
-        {"clamp", 2, NAN, 3, true, NAN},
+        {"clamp", 2, (double)NAN, 3, true, (double)NAN},
         {"clamp_min", -5, 0, 0, true, 0},
-        {"clamp_min", NAN, 0, 0, true, NAN},
+        {"clamp_min", (double)NAN, 0, 0, true, (double)NAN},
         {"clamp_max", 5, 0, 0, true, 0},
-        {"clamp_max", 5, -INFINITY, 0, true, -INFINITY},
+        {"clamp_max", 5, -HUGE_VAL, 0, true, -HUGE_VAL},
         {"round", 0.26, 0.1, 0, true, 0.3},
         {"round", 7, 5, 0, true, 5},
     };
@@ -139,8 +139,8 @@ TEST(fn_sample, clamps_and_rounding_take_scalars)
     }
     CHECK(is_same(fn_max(0, -0.0), 0) && is_same(fn_max(-0.0, 0), 0));
     CHECK(is_same(fn_min(0, -0.0), -0.0) && is_same(fn_min(-0.0, 0), -0.0));
-    CHECK(is_same(fn_max((double)NAN, (double)INFINITY), (double)INFINITY));
-    CHECK(is_same(fn_min((double)NAN, (double)INFINITY), (double)NAN));
+    CHECK(is_same(fn_max((double)NAN, HUGE_VAL), HUGE_VAL));
+    CHECK(is_same(fn_min((double)NAN, HUGE_VAL), (double)NAN));
 }
 
 TEST(fn_sample, functions_of_a_histogram)
@@ -152,7 +152,7 @@ TEST(fn_sample, functions_of_a_histogram)
         {"histogram_count", "{{count:4 sum:10}}", 4},
         {"histogram_sum", "{{count:4 sum:10}}", 10},
         {"histogram_avg", "{{count:4 sum:10}}", 2.5},
-        {"histogram_avg", "{{}}", NAN},
+        {"histogram_avg", "{{}}", (double)NAN},
         // Observations are taken to be at 1 (zero bucket: 0), sqrt(2).
         {"histogram_stdvar", "{{schema:-53 count:4 sum:8 custom_values:[1 3] buckets:[0 4]}}", 0},
         {"histogram_stdvar", "{{count:2 sum:2 z_bucket:2 z_bucket_w:0.1}}", 1},

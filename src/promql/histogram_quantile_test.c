@@ -29,10 +29,10 @@ TEST(histogram_quantile, interpolates_by_the_kind_of_bucket)
         const char *histogram;
         double want;
     } cases[] = {
-        {-0.1, "{{count:1 buckets:[1]}}", -INFINITY},
-        {1.1, "{{count:1 buckets:[1]}}", INFINITY},
-        {NAN, "{{count:1 buckets:[1]}}", NAN},
-        {0.5, "{{}}", NAN},
+        {-0.1, "{{count:1 buckets:[1]}}", -HUGE_VAL},
+        {1.1, "{{count:1 buckets:[1]}}", HUGE_VAL},
+        {(double)NAN, "{{count:1 buckets:[1]}}", (double)NAN},
+        {0.5, "{{}}", (double)NAN},
         {1, "{{count:4 sum:1 offset:1 buckets:[4]}}", 2},
         {0, "{{count:4 sum:1 offset:1 buckets:[4]}}", 1},
         {0.5, "{{count:4 sum:1 offset:1 buckets:[4]}}", 1.4142135623730951},
@@ -89,19 +89,19 @@ TEST(histogram_quantile, fractions)
         const char *histogram;
         double want;
     } cases[] = {
-        {0, 1, "{{}}", NAN},
-        {NAN, 1, "{{count:1 buckets:[1]}}", NAN},
+        {0, 1, "{{}}", (double)NAN},
+        {(double)NAN, 1, "{{count:1 buckets:[1]}}", (double)NAN},
         {2, 1, "{{count:1 buckets:[1]}}", 0},
-        {-INFINITY, INFINITY, "{{count:4 offset:1 buckets:[1 3]}}", 1},
+        {-HUGE_VAL, HUGE_VAL, "{{count:4 offset:1 buckets:[1 3]}}", 1},
         {1, 2, "{{count:4 offset:1 buckets:[1 3]}}", 0.25},
-        {-INFINITY, 1.4142135623730951, "{{count:4 offset:1 buckets:[4]}}", 0.5},
+        {-HUGE_VAL, 1.4142135623730951, "{{count:4 offset:1 buckets:[4]}}", 0.5},
         {-1.4142135623730951, 0, "{{count:4 n_offset:1 n_buckets:[4]}}", 0.5},
         {-0.5, 0.5, "{{count:4 z_bucket:4 z_bucket_w:1}}", 0.5},
         {0, 0.5, "{{count:8 z_bucket:4 z_bucket_w:1 offset:1 buckets:[4]}}", 0.25},
         {10, 15, "{{schema:-53 count:4 custom_values:[10 20] buckets:[0 4]}}", 0.5},
-        {15, INFINITY, "{{schema:-53 count:4 custom_values:[10 20] buckets:[0 2 2]}}", 0.75},
-        {-INFINITY, 5, "{{schema:-53 count:4 custom_values:[10 20] buckets:[4]}}", 0.5},
-        {-INFINITY, -15, "{{schema:-53 count:4 custom_values:[-10 20] buckets:[4]}}", 1},
+        {15, HUGE_VAL, "{{schema:-53 count:4 custom_values:[10 20] buckets:[0 2 2]}}", 0.75},
+        {-HUGE_VAL, 5, "{{schema:-53 count:4 custom_values:[10 20] buckets:[4]}}", 0.5},
+        {-HUGE_VAL, -15, "{{schema:-53 count:4 custom_values:[-10 20] buckets:[4]}}", 1},
     };
     PromqlNotes *notes = promql_notes_new();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -32,7 +32,7 @@ TEST(notes, the_same_text_is_there_once_at_its_last_place)
     const Str *list;
     promql_note_got(notes, PROMQL_WARNING, (PromqlPos){9, 12}, "bad", 1e6);
     promql_note_got(notes, PROMQL_WARNING, (PromqlPos){3, 5}, "bad", 1e6);
-    promql_note_got(notes, PROMQL_WARNING, (PromqlPos){3, 5}, "bad", -INFINITY);
+    promql_note_got(notes, PROMQL_WARNING, (PromqlPos){3, 5}, "bad", -HUGE_VAL);
     promql_note_for_metric(notes, PROMQL_WARNING, (PromqlPos){1, 2}, "mixed", STR(""));
     promql_note_for_metric(notes, PROMQL_WARNING, (PromqlPos){1, 2}, "mixed", STR("up"));
     CHECK_EQ(promql_notes_list(notes, PROMQL_WARNING, STR("0123456789abc"), 0, &t->arena, &list),

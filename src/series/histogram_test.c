@@ -151,7 +151,7 @@ TEST(histogram, stale_marker)
     CHECK(histogram_is_stale(decode(t, &blob)));
     buf_clear(&m);
     buf_clear(&blob);
-    put_double(&m, 3, NAN);
+    put_double(&m, 3, (double)NAN);
     CHECK_OK(histogram_check(buf_bytes(&m), &blob, NULL, &err));
     CHECK(!histogram_is_stale(decode(t, &blob)));
     buf_deinit(&m);
@@ -210,16 +210,16 @@ TEST(histogram, refusals_are_in_the_words_of_prometheus)
         {{{'u', 1, 3, 0}, {'u', 6, 2, 0}},
          "2 observations found in buckets, but the Count field is 3: histogram's observation count "
          "should equal the number of observations found in the buckets (in absence of NaN)"},
-        {{{'u', 1, 1, 0}, {'u', 6, 2, 0}, {'d', 3, NAN, 0}},
+        {{{'u', 1, 1, 0}, {'u', 6, 2, 0}, {'d', 3, (double)NAN, 0}},
          "2 observations found in buckets, but the Count field is 1: histogram's observation count "
          "should be at least the number of observations found in the buckets"},
         {{{'d', 16, 1, 0}}, "histogram with exponential schema must not have custom bounds"},
         {{{'s', 4, -53, 0}, {'d', 16, 1, 0}, {'d', 16, 1, 0}},
          "custom buckets: previous bound is 1.000000 and current is 1.000000: histogram custom "
          "bounds must be in strictly increasing order"},
-        {{{'s', 4, -53, 0}, {'d', 16, NAN, 0}},
+        {{{'s', 4, -53, 0}, {'d', 16, (double)NAN, 0}},
          "custom buckets: histogram custom bounds must not be NaN"},
-        {{{'s', 4, -53, 0}, {'d', 16, INFINITY, 0}},
+        {{{'s', 4, -53, 0}, {'d', 16, HUGE_VAL, 0}},
          "custom buckets: last +Inf bound must not be explicitly defined: histogram custom bounds "
          "must be finite"},
         {{{'s', 4, -53, 0}, {'d', 16, 1, 0}, {'p', 11, 1, 2}, {'s', 12, 0, 0}, {'s', 12, 0, 0}},
