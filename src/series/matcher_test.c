@@ -99,6 +99,8 @@ TEST(matcher, refuses_in_the_words_of_go)
         {STR("a\\"), "trailing backslash at end of expression: ``"},
         {STR("\\8"), "invalid escape sequence: `\\8`"},
         {STR("\\C"), "invalid escape sequence: `\\C`"},
+        {STR(")\\C"), "unexpected ): `)\\C`"},
+        {STR("(?<a>b"), "missing closing ): `(?<a>b`"},
         {STR("a{1001}"), "invalid repeat count: `{1001}`"},
         {STR("[z-a]"), "invalid character class range: `z-a`"},
         {STR("(?P<n"), "invalid named capture: `(?P<n`"},

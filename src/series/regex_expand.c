@@ -40,8 +40,8 @@ static bool starts_with(Str s, size_t i, Str what)
 }
 
 // Copies `pattern` for RE2: Go 1.22 also has (?<name>...), which this RE2 knows as (?P<name>...).
-// RE2 has \C, one byte, which Go refuses.
-static Status translate(Str pattern, Buf *out, Err *err)
+// RE2 has \C, one byte, which Go refuses: it becomes \y, which RE2 refuses in the same words.
+static void translate(Str pattern, Buf *out)
 {
     size_t i = 0;
     while (i < pattern.len) {
@@ -50,8 +50,9 @@ static Status translate(Str pattern, Buf *out, Err *err)
             for (end = i + 2; end < pattern.len && !starts_with(pattern, end, STR("\\E")); end++) {
             }
         } else if (starts_with(pattern, i, STR("\\C"))) {
-            return err_set(err, ERR_INVALID,
-                           "error parsing regexp: invalid escape sequence: `\\C`");
+            buf_put_str(out, STR("\\y"));
+            i += 2;
+            continue;
         } else if (pattern.ptr[i] == '\\') {
             end = i + 2;
         } else if (pattern.ptr[i] == '[') {
@@ -65,13 +66,29 @@ static Status translate(Str pattern, Buf *out, Err *err)
         buf_put_str(out, str_slice(pattern, i, end));
         i = end;
     }
-    return OK;
+}
+
+// An error shows what was written: the whole pattern, or \C.
+static Status refuse(Str pattern, Str translated, const RegexFault *fault, Err *err)
+{
+    Str fragment = {fault->fragment, strlen(fault->fragment)};
+    const size_t shown = fragment.len;
+    if (shown > 0 && (shown == translated.len || shown == sizeof(fault->fragment) - 1) &&
+        str_eq(fragment, str_slice(translated, 0, shown))) {
+        fragment = str_slice(pattern, 0, sizeof(fault->fragment) - 1);
+    }
+    if (str_eq(fragment, STR("\\y")) && !str_eq(pattern, translated)) {
+        fragment = STR("\\C");
+    }
+    return err_set(err, ERR_INVALID, "error parsing regexp: %s: `" STR_FMT "`", fault->what,
+                   STR_ARG(fragment));
 }
 
 Status regex_compile(Str pattern, RegexProgram **out, Err *err)
 {
     RegexFault fault = {0};
     Buf text;
+    Status st = OK;
 
     *out = NULL;
     if (pattern.len > MATCHER_REGEX_BYTES_MAX) {
@@ -80,13 +97,10 @@ Status regex_compile(Str pattern, RegexProgram **out, Err *err)
                        pattern.len, MATCHER_REGEX_BYTES_MAX);
     }
     buf_init(&text, 0);
-    Status st = translate(pattern, &text, err);
-    if (st == OK) {
-        *out = regex_program_new(text.ptr == NULL ? "" : (const char *)text.ptr, text.len, &fault);
-        if (*out == NULL) {
-            st = err_set(err, ERR_INVALID, "error parsing regexp: %s: `%s`", fault.what,
-                         fault.fragment);
-        }
+    translate(pattern, &text);
+    *out = regex_program_new(text.ptr == NULL ? "" : (const char *)text.ptr, text.len, &fault);
+    if (*out == NULL) {
+        st = refuse(pattern, buf_str(&text), &fault, err);
     }
     buf_deinit(&text);
     return st;
