@@ -174,8 +174,8 @@ static Extent extent_of(const double *values, uint32_t count)
         e.max = isnan(values[i]) || values[i] > e.max ? values[i] : e.max;
     }
     if (e.has_nan) {
-        e.min = NAN;
-        e.max = NAN;
+        e.min = (double)NAN;
+        e.max = (double)NAN;
     }
     return e;
 }

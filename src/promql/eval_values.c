@@ -23,10 +23,10 @@ static int compare_floats(const void *a, const void *b)
 static double quantile(double q, double *values, size_t count)
 {
     if (count == 0 || isnan(q)) {
-        return NAN;
+        return (double)NAN;
     }
     if (q < 0 || q > 1) {
-        return q < 0 ? -INFINITY : INFINITY;
+        return q < 0 ? -(double)INFINITY : (double)INFINITY;
     }
     qsort(values, count, sizeof(*values), compare_floats);
     const double n = (double)count;
@@ -45,7 +45,7 @@ static double variance(const double *values, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (i == 0) {
             mean = values[0];
-            sum = isfinite(values[0]) ? 0 : NAN;
+            sum = isfinite(values[0]) ? 0 : (double)NAN;
             continue;
         }
         const double delta = values[i] - mean;
@@ -136,8 +136,8 @@ static PromqlSeries group_series(Values *v, size_t group)
 
 static void note_quantile(const Values *v)
 {
-    double min = INFINITY;
-    double max = -INFINITY;
+    double min = (double)INFINITY;
+    double max = -(double)INFINITY;
     bool has_nan = false;
     const PromqlPos pos = v->node->u.aggregate.param->pos;
     const char *text = "quantile value should be between 0 and 1";
@@ -147,7 +147,7 @@ static void note_quantile(const Values *v)
         max = fmax(max, v->params[i]);
     }
     if (has_nan) {
-        promql_note_got(v->eval->notes, PROMQL_WARNING, pos, text, NAN);
+        promql_note_got(v->eval->notes, PROMQL_WARNING, pos, text, (double)NAN);
         return;
     }
     if (max > 1) {
