@@ -381,7 +381,6 @@ Status eval_pipe_run(EvalPipe *pipe, EvalSink *sink, Err *err)
     }
     for (uint32_t i = 0; i < eval->worker_count; i++) {
         eval->workers[i]->samples = 0;
-        eval->workers[i]->noted = (Str){0};
     }
     const bool select = pipe->leaf.kind == EVAL_LEAF_SELECT;
     const uint32_t steps =
