@@ -245,7 +245,12 @@ static Status signed_offset(Parser *parser, const LexToken *sign, ParseNode **ou
     if (token.kind == LEX_LEFT_PAREN) {
         TRY(paren(parser, out, &pos));
         TRY(wrap(parser, (*out)->node.pos.start, out));
-        return apply_sign(parser, sign, out);
+        if (sign->op == PROMQL_SUB) {
+            return apply_sign(parser, sign, out);
+        }
+        // The sign is kept for the printers: without it what follows would belong to the duration.
+        return make(parser,
+                    (DurationParts){.op = PROMQL_ADD, .left = *out, .pos = (*out)->node.pos}, out);
     }
     TRY(parse_duration(parser, PARSE_POW, out));
     TRY(apply_sign(parser, sign, out));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tree on one line. The same text as Prometheus' String() but where that could not be read back:
-// labels of by and on that are keywords are quoted, a selector of nothing is {}, and arithmetic
-// after `offset` is put in parentheses when it would end early. Printing stops when the buffer is
-// full.
+// A tree on one line. The same text as Prometheus' String() but where that could not be read back
+// as the same: labels of by and on that are keywords are quoted, a selector of nothing is {},
+// arithmetic after `offset` is put in parentheses when it would end early, and +(5m) keeps its sign
+// there. Printing stops when the buffer is full.
 #include "promql/functions.h"
 #include "promql/lex_internal.h"
 #include "promql/parse.h"
@@ -169,6 +169,14 @@ static void put_number(const PromqlNode *node, Buf *out)
     }
 }
 
+bool print_is_plus(const PromqlNode *duration)
+{
+    const PromqlNode *operand = duration->u.duration.left;
+    return duration->u.duration.op == PROMQL_ADD && !duration->u.duration.wrapped &&
+           duration->u.duration.right == NULL && operand->kind == PROMQL_DURATION_EXPR &&
+           operand->u.duration.wrapped;
+}
+
 static void put_duration_expr(const PromqlNode *node, Buf *out)
 {
     if (node->kind == PROMQL_NUMBER) {
@@ -181,7 +189,7 @@ static void put_duration_expr(const PromqlNode *node, Buf *out)
     if (left == NULL) {
         buf_putf(out, "%s()", promql_op_text(op));
     } else if (right == NULL) {
-        buf_put_str(out, op == PROMQL_SUB ? STR("-") : STR(""));
+        buf_put_str(out, op == PROMQL_SUB ? STR("-") : print_is_plus(node) ? STR("+") : STR(""));
         put_duration_expr(left, out);
     } else if (op == PROMQL_MIN_OF || op == PROMQL_MAX_OF) {
         buf_putf(out, "%s(", promql_op_text(op));
@@ -209,7 +217,7 @@ static bool is_sign(const PromqlNode *node)
            node->u.duration.left != NULL && node->u.duration.right == NULL;
 }
 
-// A sign + is not printed.
+// Most signs + are not printed.
 static const PromqlNode *skip_plus(const PromqlNode *node)
 {
     while (is_sign(node) && node->u.duration.op == PROMQL_ADD) {

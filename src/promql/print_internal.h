@@ -6,6 +6,8 @@
 #include "base/buf.h"
 #include "promql/ast.h"
 
+// Is it the sign of `offset +(5m)`? Only the printers mind it.
+bool print_is_plus(const PromqlNode *duration);
 bool print_has_param(const PromqlNode *aggregate);
 const char *print_sign(bool minus);
 void print_aggregate_head(const PromqlNode *node, Buf *out);  // sum by (x) , before the parenthesis

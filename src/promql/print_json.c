@@ -50,6 +50,9 @@ static void put_duration(const char *key, const PromqlNode *node, Buf *out)
         buf_put_str(out, STR("null"));
         return;
     }
+    if (node->kind == PROMQL_DURATION_EXPR && print_is_plus(node)) {
+        node = node->u.duration.left;
+    }
     buf_put_u8(out, '{');
     if (node->kind == PROMQL_NUMBER) {
         put_bool("duration", node->u.number.is_duration, out);
