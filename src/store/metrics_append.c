@@ -10,6 +10,7 @@
 // last write wins also between forms of one set in one batch, series of the first round that came
 // behind are then applied once more.
 #include "codec/varint.h"
+#include "store/label_diff.h"
 #include "store/metrics_extra_internal.h"
 #include "store/metrics_hot_internal.h"
 #include "store/table_def.h"
@@ -18,11 +19,12 @@
 
 enum {
     STEP = 32,
+    PREFETCH_BYTES = 512,
     RUN_SAMPLES_MAX = 65536, // of one entry of a frame
     SAMPLE_BYTES_MAX = VARINT_U64_BYTES_MAX + 8,
-    ENTRY_BYTES_MAX = 3 * VARINT_U64_BYTES_MAX,    // without labels and samples
+    ENTRY_BYTES_MAX = 2 * VARINT_U64_BYTES_MAX + LABEL_DIFF_EXTRA_BYTES, // beside labels, samples
     EXTENDED_BYTES_MAX = VARINT_U64_BYTES_MAX + 8, // of an extended sample, on top of a plain one
-    FRAME_VERSION = 1,
+    FRAME_VERSION = 2,
     SCRATCH_LABELS_BYTES = 4 << 20, // arena memory after which it is emptied
     SCRATCH_SERIES_KEPT = 1 << 18,  // what is kept from call to call
     SCRATCH_FRAME_KEPT = 16 << 20,
@@ -56,6 +58,7 @@ typedef struct Group {
     int64_t min_ms, max_ms;
     uint32_t frame_series; // of the last entry
     int64_t frame_ms;      // of the last sample
+    Bytes frame_labels;    // of the last entry that has some; of the batch
     bool frame_open;
 } Group;
 
@@ -309,9 +312,8 @@ static void frame_put(Buf *frame, Group *g, uint32_t series, Bytes labels, Sampl
     p = varint_write_u64(p, zigzag_from_i64(step) << 2 | (uint64_t)(samples.count != 1) << 1 |
                                 (uint64_t)(labels.len != 0));
     if (labels.len != 0) {
-        p = varint_write_u64(p, labels.len);
-        memcpy(p, labels.ptr, labels.len);
-        p += labels.len;
+        p = label_diff_write(p, labels, g->frame_labels);
+        g->frame_labels = labels;
     }
     if (samples.count != 1) {
         p = varint_write_u64(p, samples.count);
@@ -358,6 +360,7 @@ static Status frame_add_locked(Append *a, Group *g, uint32_t series, Bytes label
             g->frame_open = true;
             g->frame_series = 0;
             g->frame_ms = 0;
+            g->frame_labels = (Bytes){0};
         }
         Samples run = samples;
         run.count = run_count(&samples);
@@ -425,6 +428,14 @@ static Status append_series_locked(Append *a, Group *g, const MetricsItem *item,
     return frame_add_locked(a, g, series, labels, samples, err);
 }
 
+// They are about to be parsed; the hashing has gone on to other series since it read them.
+static inline void prefetch_labels(Bytes wire)
+{
+    for (size_t at = 0; at < wire.len && at < PREFETCH_BYTES; at += 64) {
+        __builtin_prefetch(wire.ptr + at);
+    }
+}
+
 static inline void prefetch_tail(const MetricsWindow *w, uint32_t series)
 {
     const MetricsEntry *e = metrics_window_entry(w, series);
@@ -456,6 +467,8 @@ static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, 
         series[i] = metrics_registry_find(r, items[i].hash);
         if (series[i] < METRICS_SERIES_ALIAS) {
             __builtin_prefetch(metrics_window_entry(w, series[i]), 1);
+        } else {
+            prefetch_labels(a->batch->series[items[i].series].labels);
         }
     }
     if (arena_over_budget(&a->scratch->labels)) {

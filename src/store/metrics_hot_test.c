@@ -365,6 +365,32 @@ TEST(metrics_hot, a_lost_frame_loses_its_series_and_no_other)
     log_deinit(&log);
 }
 
+// Frames as the first version wrote them, with whole labels, are read for ever.
+TEST(metrics_hot, frames_of_version_1_are_replayed)
+{
+    static const char frame[] = "\1window 1" // version, id of the window
+                                "\1\x10\x0a\x0e\x0a\x08__name__\x12\x02up" // series 0, labels
+                                "\2\0\0\0\0\0\0\xf0\x3f"                   // 1 ms, 1.0
+                                "\0\2\0\0\0\0\0\0\0\x40";                  // series 0, 2 ms, 2.0
+    MetricsHot *hot = hot_new(NULL, 1);
+    MetricsReplay figures = {0};
+    Model got;
+    uint32_t taken = 0;
+    for (uint32_t shard = 0; shard < METRICS_SHARDS; shard++) { // only one is that of the series
+        Err err;
+        taken +=
+            metrics_hot_replay(hot, shard, 1, (Bytes){(const uint8_t *)frame, sizeof(frame) - 1},
+                               &figures, &err) == OK;
+    }
+    CHECK_EQ(taken, 1);
+    CHECK_EQ(figures.samples, 2);
+    model_init(&got);
+    hot_collect(t, hot, &got);
+    CHECK_EQ(got.rows.count, 2);
+    model_deinit(&got);
+    metrics_hot_free(hot);
+}
+
 TEST(metrics_hot, broken_frames_are_refused)
 {
     Log log = {0};

@@ -4,10 +4,11 @@
 // CRC, and are checked all the same.
 #include "codec/hash.h"
 #include "codec/varint.h"
+#include "store/label_diff.h"
 #include "store/metrics_extra_internal.h"
 #include "store/metrics_hot_internal.h"
 
-enum { FRAME_VERSION = 1, MAP_SLOTS_FIRST = 1024 };
+enum { FRAME_VERSION = 2, FRAME_VERSION_WHOLE_LABELS = 1, MAP_SLOTS_FIRST = 1024 };
 
 // --- series by their number in the frames --------------------------------------------------------
 
@@ -60,8 +61,10 @@ typedef struct Replay {
     const MetricsHot *hot;
     Arena labels;
     Buf canonical;
+    Buf wire[2]; // labels of the last entry that has some, and of this one
     MetricsReplay *figures;
     bool extended; // the frame has extended samples
+    uint8_t version;
     int64_t before_ms;
     uint64_t number; // of the last entry's series
 } Replay;
@@ -172,6 +175,20 @@ static Status samples_locked(Replay *r, Reader *in, uint32_t series, uint64_t co
     return OK;
 }
 
+static Status entry_labels(Replay *r, Reader *in, Bytes *out, Err *err)
+{
+    if (r->version == FRAME_VERSION_WHOLE_LABELS) {
+        *out = reader_bytes(in, varint_get_u64(in));
+        return reader_ok(in) ? OK : err_set(err, ERR_CORRUPT, "bad labels");
+    }
+    const Buf before = r->wire[0];
+    r->wire[0] = r->wire[1];
+    r->wire[1] = before;
+    TRY(label_diff_read(in, buf_bytes(&before), &r->wire[0], err));
+    *out = buf_bytes(&r->wire[0]);
+    return OK;
+}
+
 static Status entry_locked(Replay *r, Reader *in, Err *err) REQUIRES(r->shard->mu)
 {
     const uint64_t head = varint_get_u64(in);
@@ -182,11 +199,10 @@ static Status entry_locked(Replay *r, Reader *in, Err *err) REQUIRES(r->shard->m
     MetricsReplayMap *map = &r->shard->replay;
     uint32_t series = METRICS_SERIES_NONE;
     if ((head & 1) != 0) {
-        const Bytes labels = reader_bytes(in, varint_get_u64(in));
-        if (!reader_ok(in) || series_locked(r, labels, &series, err) != OK) {
-            return reader_ok(in) && err->status == ERR_LIMIT
-                       ? ERR_LIMIT
-                       : err_set(err, ERR_CORRUPT, "bad labels");
+        Bytes labels;
+        TRY(entry_labels(r, in, &labels, err));
+        if (series_locked(r, labels, &series, err) != OK) {
+            return err->status == ERR_LIMIT ? ERR_LIMIT : err_set(err, ERR_CORRUPT, "bad labels");
         }
         map_put(map, (uint32_t)r->number, series);
     } else {
@@ -200,10 +216,14 @@ static Status frame_locked(Replay *r, Bytes payload, Err *err) REQUIRES(r->shard
     Reader in = reader_of(payload);
     const Bytes version = reader_bytes(&in, 1);
     const uint64_t window_id = reader_u64le(&in);
-    if (!reader_ok(&in) || (version.ptr[0] & ~METRICS_FRAME_EXTENDED) != FRAME_VERSION) {
-        return err_set(err, ERR_CORRUPT, "not a frame of version %d", FRAME_VERSION);
+    if (!reader_ok(&in)) {
+        return err_set(err, ERR_CORRUPT, "cut short");
     }
     r->extended = (version.ptr[0] & METRICS_FRAME_EXTENDED) != 0;
+    r->version = version.ptr[0] & (uint8_t)~METRICS_FRAME_EXTENDED;
+    if (r->version != FRAME_VERSION && r->version != FRAME_VERSION_WHOLE_LABELS) {
+        return err_set(err, ERR_CORRUPT, "not a frame of version %d", FRAME_VERSION);
+    }
     if (!r->shard->replay.used || r->shard->replay.window_id != window_id) {
         metrics_replay_clear(&r->shard->replay);
         r->shard->replay.used = true;
@@ -224,6 +244,8 @@ Status metrics_hot_replay(MetricsHot *hot, uint32_t shard, uint64_t sequence, By
     Replay r = {.shard = &hot->shards[shard], .hot = hot, .figures = replay};
     arena_init(&r.labels, 1 << 20);
     buf_init(&r.canonical, 0);
+    buf_init(&r.wire[0], 0);
+    buf_init(&r.wire[1], 0);
     mutex_lock(&r.shard->mu);
     const Status st = frame_locked(&r, payload, err);
     MetricsWindow *w = r.shard->window;
@@ -232,5 +254,7 @@ Status metrics_hot_replay(MetricsHot *hot, uint32_t shard, uint64_t sequence, By
     mutex_unlock(&r.shard->mu);
     arena_deinit(&r.labels);
     buf_deinit(&r.canonical);
+    buf_deinit(&r.wire[0]);
+    buf_deinit(&r.wire[1]);
     return st == OK ? OK : err_prefix(err, "metrics frame %" PRIu64 ": ", sequence);
 }
