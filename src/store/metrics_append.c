@@ -436,23 +436,6 @@ static inline void prefetch_labels(Bytes wire)
     }
 }
 
-static inline void prefetch_tail(const MetricsWindow *w, uint32_t series)
-{
-    const MetricsEntry *e = metrics_window_entry(w, series);
-    if (e->tail == 0) {
-        return;
-    }
-    // The tail's capacity is `used + room`: no need to wait for its header.
-    const uint8_t *p = metrics_window_chunk_bytes(w, e->tail);
-    const uint32_t cap = (uint32_t)e->used + e->room;
-    __builtin_prefetch(p, 0);
-    if (cap > METRICS_CHUNK_SAMPLES_MIN) {
-        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)e->used * 4, 1);
-        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)cap * 4 + (size_t)e->used * 8,
-                           1);
-    }
-}
-
 static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, size_t count,
                                  Err *err) REQUIRES(g->shard->mu)
 {
@@ -476,7 +459,7 @@ static Status append_step_locked(Append *a, Group *g, const MetricsItem *items, 
     }
     for (size_t i = 0; i < count; i++) {
         if (series[i] < METRICS_SERIES_ALIAS) {
-            prefetch_tail(w, series[i]);
+            metrics_window_prefetch_tail(w, series[i]);
             continue;
         }
         Err ignored; // met again, and reported, when its turn comes

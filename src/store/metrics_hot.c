@@ -158,7 +158,7 @@ MetricsWindow *metrics_hot_seal(MetricsHot *hot, uint32_t shard_index)
     shard->overwritten_count += w->overwritten_count;
     // While frames are replayed, their series numbers lead to series of this registry.
     if (w->series_limit > REGISTRY_KEEP_SERIES && w->series_count < w->series_limit / 2 &&
-        !shard->replay.used) {
+        shard->replay.pages == NULL) {
         dropped = shard->previous;
         shard->previous = shard->registry;
         shard->registry = registry_new(hot);

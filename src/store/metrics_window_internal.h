@@ -66,9 +66,7 @@ struct MetricsWindow {
 
 typedef struct MetricsReplayMap { // series by the numbers that the frames of one old window use
     uint64_t window_id;
-    bool used;
-    uint64_t *slots; // (number << 32 | series) + 1, 0: empty
-    uint32_t slot_count, count;
+    uint32_t **pages; // series + 1 by number, 0: none; NULL: the map is not in use
 } MetricsReplayMap;
 
 struct MetricsShard {
@@ -120,6 +118,24 @@ static inline uint8_t *metrics_window_chunk_bytes(const MetricsWindow *w, uint32
 {
     enum { UNITS_LOG = METRICS_SLAB_LOG - 4 };
     return w->slabs[chunk >> UNITS_LOG] + (size_t)(chunk & ((1U << UNITS_LOG) - 1)) * 16;
+}
+
+// Fetches the place of the next sample of `series`, whose entry is at hand.
+static inline void metrics_window_prefetch_tail(const MetricsWindow *w, uint32_t series)
+{
+    const MetricsEntry *e = metrics_window_entry(w, series);
+    if (e->tail == 0) {
+        return;
+    }
+    // The tail's capacity is `used + room`: no need to wait for its header.
+    const uint8_t *p = metrics_window_chunk_bytes(w, e->tail);
+    const uint32_t cap = (uint32_t)e->used + e->room;
+    __builtin_prefetch(p, 0);
+    if (cap > METRICS_CHUNK_SAMPLES_MIN) {
+        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)e->used * 4, 1);
+        __builtin_prefetch(p + METRICS_CHUNK_HEADER_BYTES + (size_t)cap * 4 + (size_t)e->used * 8,
+                           1);
+    }
 }
 
 static inline MetricsChunk metrics_window_chunk(const MetricsWindow *w, uint32_t chunk)
