@@ -26,7 +26,8 @@ static int print_help(void)
     return EXIT_OK;
 }
 
-// Finds the setting of a flag: --flush-interval is flush_interval.
+// Finds the setting of a flag: --flush-interval is flush_interval; Prometheus would write
+// --storage.max-age.
 static const ConfigSetting *setting_of_flag(const char *arg, size_t *name_len)
 {
     size_t count = 0;
@@ -36,7 +37,8 @@ static const ConfigSetting *setting_of_flag(const char *arg, size_t *name_len)
     for (size_t i = 0; i<count && * name_len> 2; i++) {
         bool same = strlen(settings[i].key) == *name_len - 2 && arg[0] == '-' && arg[1] == '-';
         for (size_t k = 2; same && k < *name_len; k++) {
-            same = arg[k] == (settings[i].key[k - 2] == '_' ? '-' : settings[i].key[k - 2]);
+            const char want = settings[i].key[k - 2];
+            same = want == '_' ? arg[k] == '-' || arg[k] == '.' : arg[k] == want;
         }
         if (same) {
             return &settings[i];

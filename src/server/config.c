@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <yaml.h>
 
+// A thousand years: sums with the clock do not overflow.
+#define STORAGE_AGE_MAX_MS (UINT64_C(1000) * 366 * 86400 * 1000)
+
 #define AT(field) offsetof(ServerConfig, field)
 
 static const ConfigSetting settings[] = {
@@ -31,6 +34,12 @@ static const ConfigSetting settings[] = {
      AT(memory_limit), 0, 0},
     {"label_columns_max", CONFIG_COUNT, "200", NULL, NULL,
      "labels of metrics with a column of their own", AT(label_columns_max), 1, 900},
+    {"storage_max_future", CONFIG_DURATION, "2d", NULL, NULL,
+     "samples further ahead of the clock are refused; 0: none are", AT(storage_max_future_ms), 0,
+     STORAGE_AGE_MAX_MS},
+    {"storage_max_age", CONFIG_DURATION, "0", NULL, NULL,
+     "samples older than this are refused; 0: none are", AT(storage_max_age_ms), 0,
+     STORAGE_AGE_MAX_MS},
     {"labels_max", CONFIG_COUNT, "64", NULL, NULL, "labels of one series, __name__ included",
      AT(labels_max), 1, 256},
     {"label_name_bytes_max", CONFIG_BYTES, "1024", NULL, NULL, "of one label name",

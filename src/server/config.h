@@ -27,6 +27,7 @@ typedef struct ServerConfig {
     uint64_t flush_bytes;
     uint64_t memory_limit; // 0: half of the machine's
     uint64_t label_columns_max;
+    int64_t storage_max_age_ms, storage_max_future_ms; // 0: no limit
     uint64_t labels_max, label_name_bytes_max, label_value_bytes_max;
     uint64_t request_bytes_max;
     uint64_t requests_bytes_max;

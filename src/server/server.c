@@ -212,6 +212,8 @@ static Status open_store(Server *server, Err *err)
         .flush_rows = c->flush_rows,
         .flush_bytes = c->flush_bytes,
         .memory_limit_bytes = c->memory_limit,
+        .max_age_ms = c->storage_max_age_ms,
+        .max_future_ms = c->storage_max_future_ms,
         .label_columns_max = (uint32_t)c->label_columns_max,
         .label_limits = {.count_max = (uint32_t)c->labels_max,
                          .name_bytes_max = (uint32_t)c->label_name_bytes_max,

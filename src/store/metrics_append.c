@@ -27,6 +27,7 @@ enum {
     FRAME_VERSION = 2,
     SCRATCH_LABELS_BYTES = 4 << 20, // arena memory after which it is emptied
     SCRATCH_SERIES_KEPT = 1 << 18,  // what is kept from call to call
+    REJECTED_LABELS_BYTES = 80,     // of a series in a message
     SCRATCH_FRAME_KEPT = 16 << 20,
 };
 
@@ -36,8 +37,10 @@ typedef struct Append {
     MetricsResult *result;
     MetricsScratch *scratch;
     uint64_t *sequence;
-    size_t first_rejected; // series of the batch that first_rejection is about
-    bool canonical;        // second round: hashes are canonical
+    size_t first_rejected;        // series of the batch that first_rejection is about
+    bool canonical;               // second round: hashes are canonical
+    int64_t now_ms;               // with limits of age
+    int64_t oldest_ms, newest_ms; // that are let in
 } Append;
 
 // The samples of one series of the batch.
@@ -74,7 +77,19 @@ static void reject(Append *a, uint32_t series, uint64_t samples, Err *why)
 {
     a->result->samples_rejected += samples;
     if (a->result->first_rejection.status == OK || series < a->first_rejected) {
-        (void)err_prefix(why, "series %" PRIu32 " of the request: ", series);
+        Buf text;
+        LabelSet labels;
+        bool canonical;
+        Err ignored; // labels are what is wrong: why says so
+        buf_init(&text, 0);
+        if (labels_parse(a->batch->series[series].labels, &a->hot->limits, &a->scratch->labels,
+                         &labels, &canonical, &ignored) == OK) {
+            buf_put_str(&text, STR(", "));
+            labels_format(&labels, REJECTED_LABELS_BYTES, &text);
+        }
+        (void)err_prefix(why, "series %" PRIu32 " of the request" STR_FMT ": ", series,
+                         STR_ARG(buf_str(&text)));
+        buf_deinit(&text);
         a->result->first_rejection = *why;
         a->first_rejected = series;
     }
@@ -85,16 +100,48 @@ static bool timestamp_is_valid(int64_t ms)
     return ms >= METRICS_TIMESTAMP_MIN_MS && ms <= METRICS_TIMESTAMP_MAX_MS;
 }
 
-// Whether a sample can be kept. What it has beside a value is looked at here; `extra` may be NULL.
-static bool sample_is_valid(const Append *a, int64_t ms, const MetricsExtra *extra, Err *why)
+static Status check_timestamp(const Append *a, int64_t ms, Err *why)
 {
     if (!timestamp_is_valid(ms)) {
-        (void)err_set(why, ERR_INVALID, "timestamp %" PRId64 " ms is not in the years 0001 to 9999",
-                      ms);
+        return err_set(why, ERR_INVALID,
+                       "timestamp %" PRId64 " ms is not in the years 0001 to 9999", ms);
+    }
+    if (ms > a->newest_ms) {
+        return err_set(why, ERR_INVALID,
+                       "timestamp %" PRId64 " ms is out of bounds: more than %" PRId64
+                       " ms (storage.max-future) after the server's time %" PRId64 " ms",
+                       ms, a->hot->max_future_ms, a->now_ms);
+    }
+    if (ms < a->oldest_ms) {
+        return err_set(why, ERR_INVALID,
+                       "timestamp %" PRId64 " ms is too old: more than %" PRId64
+                       " ms (storage.max-age) before the server's time %" PRId64 " ms",
+                       ms, a->hot->max_age_ms, a->now_ms);
+    }
+    return OK;
+}
+
+static bool check_day_locked(MetricsShard *shard, int64_t ms, Err *why) REQUIRES(shard->mu)
+{
+    if (metrics_shard_day_locked(shard, ms, STORE_DAYS_MAX)) {
+        return true;
+    }
+    (void)err_set(why, ERR_INVALID,
+                  "timestamp %" PRId64 " ms is of one day too many: samples of %d days wait to be "
+                  "written to files",
+                  ms, STORE_DAYS_MAX);
+    return false;
+}
+
+// Whether a sample can be kept. What it has beside a value is looked at here; `extra` may be NULL.
+static bool sample_is_valid(const Append *a, MetricsShard *shard, int64_t ms,
+                            const MetricsExtra *extra, Err *why) REQUIRES(shard->mu)
+{
+    if (check_timestamp(a, ms, why) != OK) {
         return false;
     }
     if (extra == NULL || metrics_extra_is_plain(extra)) {
-        return true;
+        return check_day_locked(shard, ms, why);
     }
     if (extra->start_ms != INT64_MIN && !timestamp_is_valid(extra->start_ms)) {
         (void)err_set(why, ERR_INVALID,
@@ -113,7 +160,7 @@ static bool sample_is_valid(const Append *a, int64_t ms, const MetricsExtra *ext
                       "'");
         return false;
     }
-    return true;
+    return check_day_locked(shard, ms, why);
 }
 
 // One sample behind those of the scratch.
@@ -131,7 +178,8 @@ static void keep_sample(Append *a, const Samples *from, uint32_t i, uint32_t at)
 }
 
 // The samples that can be kept, copied; the others are rejected for the reason of the first.
-static Samples samples_checked(Append *a, const MetricsItem *item, const Samples *all)
+static Samples samples_checked_locked(Append *a, MetricsShard *shard, const MetricsItem *item,
+                                      const Samples *all) REQUIRES(shard->mu)
 {
     MetricsScratch *s = a->scratch;
     Err first;
@@ -146,7 +194,7 @@ static Samples samples_checked(Append *a, const MetricsItem *item, const Samples
     for (uint32_t i = 0; i < all->count; i++) {
         const MetricsExtra *extra = all->extras == NULL ? NULL : &all->extras[i];
         Err why;
-        if (!sample_is_valid(a, all->timestamps_ms[i], extra, &why)) {
+        if (!sample_is_valid(a, shard, all->timestamps_ms[i], extra, &why)) {
             first = n == i ? why : first;
             continue;
         }
@@ -162,24 +210,29 @@ static Samples samples_checked(Append *a, const MetricsItem *item, const Samples
     return out;
 }
 
-// The samples of an item that can be kept. Floats with timestamps that exist, the usual case, are
-// not copied.
-static Samples samples_of(Append *a, const MetricsItem *item)
+// The samples of an item that can be kept. Floats of days that the window knows, the usual case,
+// are not copied.
+static Samples samples_locked(Append *a, MetricsShard *shard, const MetricsItem *item)
+    REQUIRES(shard->mu)
 {
     const MetricsSeries *s = &a->batch->series[item->series];
+    const MetricsWindow *w = shard->window;
+    const int64_t min_ms = a->oldest_ms > w->days_min_ms ? a->oldest_ms : w->days_min_ms;
+    const int64_t max_ms = a->newest_ms < w->days_max_ms ? a->newest_ms : w->days_max_ms;
     Samples samples = {.timestamps_ms = a->batch->timestamps_ms + s->sample_first,
                        .values = a->batch->values + s->sample_first,
                        .count = s->sample_count};
     uint32_t plain = 0;
     for (uint32_t i = 0; i < samples.count; i++) {
-        plain += (uint32_t)timestamp_is_valid(samples.timestamps_ms[i]) &
+        const int64_t ms = samples.timestamps_ms[i];
+        plain += (uint32_t)(ms >= min_ms) & (uint32_t)(ms <= max_ms) &
                  (uint32_t)!metrics_slot_is_record(samples.values[i]);
     }
     if (a->batch->extras == NULL && plain == samples.count) {
         return samples;
     }
     samples.extras = a->batch->extras == NULL ? NULL : a->batch->extras + s->sample_first;
-    return samples_checked(a, item, &samples);
+    return samples_checked_locked(a, shard, item, &samples);
 }
 
 // --- series that the table does not know ---------------------------------------------------------
@@ -398,7 +451,7 @@ static Status append_series_locked(Append *a, Group *g, const MetricsItem *item,
                                    Err *err) REQUIRES(g->shard->mu)
 {
     MetricsWindow *w = g->shard->window;
-    const Samples samples = samples_of(a, item);
+    const Samples samples = samples_locked(a, g->shard, item);
     if (samples.count == 0) {
         return OK;
     }
@@ -622,6 +675,24 @@ static void prepare_deferred(Append *a, const MetricsItem *items, size_t count)
     }
 }
 
+// Which timestamps are let in.
+static void set_bounds(Append *a)
+{
+    const MetricsHot *hot = a->hot;
+    a->oldest_ms = METRICS_TIMESTAMP_MIN_MS;
+    a->newest_ms = METRICS_TIMESTAMP_MAX_MS;
+    if (hot->max_age_ms == 0 && hot->max_future_ms == 0) {
+        return;
+    }
+    a->now_ms = os_wall_us(hot->os) / 1000;
+    if (hot->max_age_ms != 0 && a->now_ms - hot->max_age_ms > a->oldest_ms) {
+        a->oldest_ms = a->now_ms - hot->max_age_ms;
+    }
+    if (hot->max_future_ms != 0 && a->now_ms + hot->max_future_ms < a->newest_ms) {
+        a->newest_ms = a->now_ms + hot->max_future_ms;
+    }
+}
+
 Status metrics_hot_append(MetricsHot *hot, const MetricsBatch *batch, MetricsResult *result,
                           uint64_t *sequence, Err *err)
 {
@@ -631,6 +702,7 @@ Status metrics_hot_append(MetricsHot *hot, const MetricsBatch *batch, MetricsRes
     Append a = {.hot = hot, .batch = batch, .result = result, .scratch = s, .sequence = sequence};
     *result = (MetricsResult){0};
     *sequence = 0;
+    set_bounds(&a);
     if (batch->series_count == 0) {
         goto out;
     }

@@ -30,6 +30,10 @@ MetricsHot *metrics_hot_new(const MetricsHotOptions *options)
     hot->key = options->key;
     hot->limits = options->limits;
     hot->log = options->log;
+    hot->os = options->os;
+    hot->max_age_ms = options->max_age_ms;
+    hot->max_future_ms = options->max_future_ms;
+    mutex_init(&hot->days_mu);
     metrics_directory_init(&hot->directory, options->label_columns_max, options->schema);
     if (hot->directory.no_starts) {
         log_warn("start timestamps are not kept: the table has another column of that name",
@@ -85,8 +89,33 @@ void metrics_hot_free(MetricsHot *hot)
         metrics_scratch_free(s);
     }
     mutex_deinit(&hot->scratch_mu);
+    mutex_deinit(&hot->days_mu);
+    day_list_deinit(&hot->days);
     metrics_directory_deinit(&hot->directory);
     mem_free(hot);
+}
+
+// --- days ---------------------------------------------------------------------------------------
+
+bool metrics_shard_day_locked(MetricsShard *shard, int64_t ms, size_t max)
+{
+    MetricsWindow *w = shard->window;
+    const int32_t day = day_list_day_of_ms(ms);
+    if (!day_list_has(&w->days, day)) {
+        mutex_lock(&shard->hot->days_mu);
+        const bool taken = day_list_add(&shard->hot->days, day, max);
+        mutex_unlock(&shard->hot->days_mu);
+        if (!taken) {
+            return false;
+        }
+        (void)day_list_add(&w->days, day, SIZE_MAX);
+    }
+    int32_t first;
+    int32_t last;
+    day_list_run(&w->days, day, &first, &last);
+    w->days_min_ms = first * DAY_LIST_DAY_MS;
+    w->days_max_ms = last * DAY_LIST_DAY_MS + DAY_LIST_DAY_MS - 1;
+    return true;
 }
 
 // --- series --------------------------------------------------------------------------------------
@@ -153,6 +182,11 @@ MetricsWindow *metrics_hot_seal(MetricsHot *hot, uint32_t shard_index)
         return NULL;
     }
     raise_floors_locked(shard);
+    mutex_lock(&hot->days_mu);
+    for (size_t i = 0; i < w->days.count; i++) {
+        day_list_remove(&hot->days, w->days.days[i]);
+    }
+    mutex_unlock(&hot->days_mu);
     w->series_limit = shard->registry->series_count;
     shard->late_count += w->late_series;
     shard->overwritten_count += w->overwritten_count;

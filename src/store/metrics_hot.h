@@ -53,6 +53,9 @@ typedef struct MetricsHotOptions {
     // already. Copied; NULL when the table is new.
     const Schema *schema;
     int64_t floor_ms; // the greatest timestamp of the table's files; INT64_MIN when it has none
+    // The clock for max_age_ms and max_future_ms; not used when both are 0: no limit.
+    Os *os;
+    int64_t max_age_ms, max_future_ms;
     // Random; sets apart the windows of this process from those of earlier ones in the WAL.
     uint64_t nonce;
     MetricsLog log; // append may be NULL: nothing is logged

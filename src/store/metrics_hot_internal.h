@@ -51,6 +51,10 @@ struct MetricsHot {
     LabelLimits limits;
     MetricsLog log;
     MetricsDirectory directory;
+    Os *os; // for the limits of age; 0: none
+    int64_t max_age_ms, max_future_ms;
+    Mutex days_mu;
+    DayList days;          // days_mu: of the active windows of all shards
     _Atomic uint32_t turn; // of which shard an append starts with
     Mutex scratch_mu;
     MetricsScratch *scratch; // scratch_mu: free ones
@@ -67,6 +71,10 @@ static inline uint32_t metrics_hash_shard(LabelsHash hash)
 // one knows it.
 Status metrics_shard_add_locked(MetricsShard *shard, LabelsHash hash, const LabelSet *labels,
                                 uint32_t *series, Err *err) REQUIRES(shard->mu);
+
+// Takes in the day of a sample that comes to the active window. False when it would be one more
+// than `max` in the active windows of all shards.
+bool metrics_shard_day_locked(MetricsShard *shard, int64_t ms, size_t max) REQUIRES(shard->mu);
 
 void metrics_scratch_free(MetricsScratch *scratch);
 

@@ -251,6 +251,9 @@ static void apply_locked(Replay *r, uint32_t series, const ReplaySample *sample)
         r->figures->samples_unknown++;
         return;
     }
+    if (sample->ms < w->days_min_ms || sample->ms > w->days_max_ms) {
+        (void)metrics_shard_day_locked(r->shard, sample->ms, SIZE_MAX); // it was let in before
+    }
     MetricsEntry *e = metrics_window_entry_at(w, series);
     const double value = r->extended || metrics_slot_is_record(sample->value)
                              ? metrics_window_slot(w, e, sample->value, &sample->extra)

@@ -15,6 +15,8 @@ MetricsWindow *metrics_window_new(MetricsShard *shard, MetricsRegistry *registry
     w->id = id;
     w->min_ms = INT64_MAX;
     w->max_ms = INT64_MIN;
+    w->days_min_ms = INT64_MAX;
+    w->days_max_ms = INT64_MIN;
     w->size_bytes = sizeof(*w);
     metrics_memory_add(registry->memory, w->size_bytes);
     return w;
@@ -38,6 +40,7 @@ void metrics_window_unref(MetricsWindow *w)
     }
     mem_free(w->slabs);
     arena_deinit(&w->records);
+    day_list_deinit(&w->days);
     metrics_array_deinit(&w->entries);
     metrics_memory_sub(w->registry->memory, w->size_bytes);
     metrics_registry_unref(w->registry);

@@ -19,6 +19,7 @@
 // lock.
 #pragma once
 
+#include "store/day_list.h"
 #include "store/metrics_registry_internal.h"
 
 enum {
@@ -58,6 +59,9 @@ struct MetricsWindow {
     uint32_t series_limit; // series of the registry when the window was sealed
     uint64_t series_count, row_count, late_series, overlap_series, overwritten_count;
     int64_t min_ms, max_ms;
+    DayList days; // of its samples
+    // Days that follow each other, all of them in `days`; min > max: none.
+    int64_t days_min_ms, days_max_ms;
     uint64_t first_sequence, last_sequence;
     uint64_t size_bytes;
     Arena records;                         // of extended samples

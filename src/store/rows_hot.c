@@ -87,6 +87,7 @@ void rows_window_unref(RowsWindow *w)
     }
     metrics_memory_sub(&w->hot->memory, w->size_bytes);
     mem_free(w->blocks);
+    day_list_deinit(&w->days);
     mem_free(w);
 }
 
@@ -174,10 +175,26 @@ typedef struct Append {
     size_t *fields;     // of the table, by column of the batch
     uint32_t *source;   // column of the batch + 1, by field of the table; 0: it has none
     size_t field_count; // of the table once the new columns are in
+    DayList days;       // that the window does not have yet
+    size_t days_max;    // of the window
     Arena arena;
 } Append;
 
-static Status check_time(const Append *a, Err *err)
+static Status check_day(Append *a, int64_t us, uint32_t row, Err *err) REQUIRES(a->hot->mu)
+{
+    const DayList *known = &a->hot->window->days;
+    const int32_t day = metrics_day_of_us(us);
+    const size_t room = a->days_max > known->count ? a->days_max - known->count : 0;
+    if (day_list_has(known, day) || day_list_add(&a->days, day, room)) {
+        return OK;
+    }
+    return err_set(err, ERR_INVALID,
+                   "'" STR_FMT "' in row %" PRIu32 " is of one day too many: rows of %zu days wait "
+                   "to be written to files",
+                   STR_ARG(a->hot->fields[a->hot->time_field].name), row, a->days_max);
+}
+
+static Status check_time(Append *a, Err *err) REQUIRES(a->hot->mu)
 {
     const RowsHot *hot = a->hot;
     const Str name = hot->fields[hot->time_field].name;
@@ -186,6 +203,7 @@ static Status check_time(const Append *a, Err *err)
         return err_set(err, ERR_INVALID, "no column '" STR_FMT "'", STR_ARG(name));
     }
     const Vector *v = &a->batch.columns[source - 1];
+    int64_t day_us = INT64_MIN; // the day of the row before begins
     for (uint32_t i = 0; i < v->row_count; i++) {
         const Vector *flat = v;
         uint32_t at = i;
@@ -198,6 +216,10 @@ static Status check_time(const Append *a, Err *err)
             return err_set(err, ERR_INVALID,
                            "'" STR_FMT "' in row %" PRIu32 " is not in the years 0001 to 9999",
                            STR_ARG(name), i);
+        }
+        if (i == 0 || us < day_us || us - day_us >= DAY_LIST_DAY_MS * 1000) {
+            TRY(check_day(a, us, i, err));
+            day_us = metrics_day_of_us(us) * DAY_LIST_DAY_MS * 1000;
         }
     }
     return OK;
@@ -502,6 +524,9 @@ static void apply_locked(Append *a) REQUIRES(a->hot->mu)
         field->name = arena_str(&hot->names, field->name);
     }
     RowsWindow *w = hot->window;
+    for (size_t i = 0; i < a->days.count; i++) {
+        (void)day_list_add(&w->days, a->days.days[i], SIZE_MAX);
+    }
     for (uint32_t from = 0; from < a->batch.row_count;) {
         const uint32_t left = a->batch.row_count - from;
         RowsBlock *b = w->block_count == 0 ? NULL : w->blocks[w->block_count - 1];
@@ -544,7 +569,7 @@ static Status log_locked(Append *a, uint64_t *sequence, Err *err) REQUIRES(a->ho
 
 static void append_init(Append *a, RowsHot *hot, const Batch *batch)
 {
-    *a = (Append){.hot = hot, .batch = *batch};
+    *a = (Append){.hot = hot, .batch = *batch, .days_max = STORE_DAYS_MAX};
     a->fields = arena_new(&a->arena, size_t, batch->schema->count);
     a->source = arena_new(&a->arena, uint32_t, SCHEMA_COLUMNS_MAX);
 }
@@ -590,6 +615,7 @@ Status rows_hot_append(RowsHot *hot, const Batch *batch, uint64_t *sequence, Err
     st = append_locked(&a, sequence, err);
     mutex_unlock(&a.hot->mu);
 out:
+    day_list_deinit(&a.days);
     arena_deinit(&a.arena);
     return st;
 }
@@ -613,12 +639,14 @@ Status rows_hot_replay(RowsHot *hot, uint64_t sequence, Bytes payload, uint64_t 
     Append a = {0};
     TRY_OUT(rows_frame_decode(payload, &arena, &batch, err));
     append_init(&a, hot, &batch);
+    a.days_max = SIZE_MAX; // they were let in before
     TRY_OUT(check_sizes(&a, err));
     mutex_lock(&a.hot->mu);
     st = replay_locked(&a, sequence, err);
     mutex_unlock(&a.hot->mu);
     *rows += st == OK ? batch.row_count : 0;
 out:
+    day_list_deinit(&a.days);
     arena_deinit(&a.arena);
     arena_deinit(&arena);
     if (st == OK || st == ERR_LIMIT) {

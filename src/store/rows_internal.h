@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "os/thread.h"
+#include "store/day_list.h"
 #include "store/metrics_dict_internal.h"
 #include "store/rows_hot.h"
 
@@ -47,6 +48,7 @@ struct RowsWindow {
     MetricsDict *dicts[SCHEMA_COLUMNS_MAX]; // by field; NULL: none yet, or not a string
     uint64_t row_count;
     int64_t min_us, max_us;
+    DayList days; // of its rows
     uint64_t first_sequence, last_sequence;
     uint64_t size_bytes;
 };

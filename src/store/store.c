@@ -54,7 +54,8 @@ static Status set_options(Store *store, const StoreOptions *options, Err *err)
                     err));
     TRY(check_limit("bytes of a label value", o->label_limits.value_bytes_max,
                     LABELS_VALUE_BYTES_MAX, err));
-    if (o->sync_interval_ms < 0 || o->flush_interval_ms < 0) {
+    if (o->sync_interval_ms < 0 || o->flush_interval_ms < 0 || o->max_age_ms < 0 ||
+        o->max_future_ms < 0) {
         return err_set(err, ERR_INVALID, "an interval is negative");
     }
     o->flush_interval_ms =

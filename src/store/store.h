@@ -26,6 +26,9 @@ enum {
     STORE_TABLE_NAME_MAX = 64, // [a-z_][a-z0-9_]*
     STORE_TABLES_MAX = 1024,
     STORE_LABEL_COLUMNS_DEFAULT = 200,
+    // Days (UTC) of one table whose rows wait for a flush: each becomes a file. What would be of
+    // one more is refused until they are in files; what was acknowledged is never lost by it.
+    STORE_DAYS_MAX = 1000,
 };
 
 typedef struct Store Store;
@@ -42,6 +45,9 @@ typedef struct StoreOptions {
     uint64_t memory_limit_bytes; // of hot tier, WAL buffers and flushes; 0: half of the machine's
     uint32_t label_columns_max;  // 0: 200
     LabelLimits label_limits;
+    // Samples of `metrics` that are further than this behind or before the clock are refused; 0: no
+    // limit. What is in the log already is replayed whatever its age.
+    int64_t max_age_ms, max_future_ms;
     uint64_t wal_segment_bytes; // 0: WAL_SEGMENT_BYTES
     // No threads: flushes happen only in store_flush(). For tests under the simulated Os.
     bool manual;

@@ -112,6 +112,9 @@ static void open_metrics(Table *table)
                                    .label_columns_max = options->label_columns_max,
                                    .schema = &table->version->schema,
                                    .floor_ms = newest_in_files(table->version),
+                                   .os = table->store->os,
+                                   .max_age_ms = options->max_age_ms,
+                                   .max_future_ms = options->max_future_ms,
                                    .nonce = nonce,
                                    .log = {.append = log_metrics, .ctx = table}};
     table->metrics = metrics_hot_new(&hot);

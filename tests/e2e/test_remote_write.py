@@ -2,6 +2,7 @@
 """Remote write 1.0 against the real server: what is stored, what is refused, what survives."""
 import struct
 import threading
+import time
 
 from harness import contains, equal, run, sample, series, snappy, field, label
 
@@ -139,6 +140,21 @@ def test_edges_of_a_request(c):
     equal(s.write().status, 204, "an empty request")
     equal(s.request("POST", "/api/v1/write", snappy(field(1, label("__name__", "x") + sample(T, 1))) + b"x",
                     {"Content-Encoding": "snappy"}).status, 400, "bytes behind the block")
+
+
+def test_limits_of_age(c):
+    now = int(time.time() * 1000)
+    s = c.server()
+    equal(s.write(series(up(), [(0, 1), (1, 1), (now, 1), (now + 86400000, 1)])).status, 204, "by default, all ages")
+    answer = s.write(series(up(), [(now, 2)]), series(up("web"), [(now + 3 * 86400000, 1), (now, 1)]))
+    equal(answer.status, 400)
+    contains(answer.text, f'series 1 of the request, up{{job="web"}}: timestamp {now + 3 * 86400000} ms is out of bounds')
+    equal(s.rows("SELECT count(*) FROM metrics WHERE job = 'web'"), [(1,)], "the others are stored")
+    s.stop()
+    s = c.server("--storage.max-age", "1h", "--storage-max-future=10m", data=c.dir / "limits")
+    equal(s.write(series(up(), [(now, 1), (now + 500000, 1), (now - 3500000, 1)])).status, 204)
+    contains(s.write(series(up(), [(now - 3700000, 1)])).text, "too old")
+    contains(s.write(series(up(), [(now + 700000, 1)])).text, "out of bounds")
 
 
 run(globals())
