@@ -2,7 +2,7 @@
 //
 // Group commit and recovery of the write-ahead log, on a real folder (argument 1, else $TMPDIR).
 // Every line: what, threads, frames per second, MB/s, fdatasyncs, median and 99th percentile of the
-// time of one append + commit. "fresh" goes to new segments, "reused" to ones that were trimmed.
+// time of one append + commit, and the longest. "fresh" goes to new segments, "reused" to ones that were trimmed.
 #include "base/mem.h"
 #include "os/thread.h"
 #include "store/wal.h"
@@ -88,10 +88,10 @@ static void run(Wal *wal, Run r)
     const int64_t p99 = latency_ns[frames * 99 / 100];
     const double bytes = (double)frames * (double)r.frame_bytes;
     printf("%-8s %2zu threads %7zu B  %8.0f frames/s %7.0f MB/s %6.1f M samples/s  %6" PRIu64
-           " syncs  p50 %6.0f us  p99 %6.0f us  cpu %.2f s\n",
+           " syncs  p50 %6.0f us  p99 %6.0f us  max %6.0f us  cpu %.2f s\n",
            r.name, r.threads, r.frame_bytes, (double)frames / seconds, bytes / seconds / 1e6,
            bytes / SAMPLE_BYTES / seconds / 1e6, after.syncs - before.syncs, (double)p50 / 1e3,
-           (double)p99 / 1e3, os_process_cpu_seconds() - cpu);
+           (double)p99 / 1e3, (double)latency_ns[frames - 1] / 1e3, os_process_cpu_seconds() - cpu);
     (void)fflush(stdout);
     mem_free(payload);
     mem_free(latency_ns);

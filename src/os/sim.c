@@ -35,7 +35,10 @@ struct OsSim {
     SimHandle *handles;
     Rng cut_rng, random_rng; // apart, so that more random ids do not change what a cut leaves
     uint64_t boot;
-    uint64_t cut_at;       // value of `calls` at which the power goes; 0: never
+    uint64_t cut_at; // value of `calls` at which the power goes; 0: never
+    bool holds_syncs;
+    Cond syncs_go; // they are not held any more
+    uint32_t held_syncs;
     uint64_t sync_fail_in; // this many file syncs from now one fails; 0: none
     uint64_t next_group;
     uint64_t capacity_pages; // 0: endless
@@ -320,6 +323,11 @@ static Status sim_file_sync(OsFile *file, Err *err)
     OsSim *sim = sim_of(file->os);
     SimData *data = &h->node->data;
     mutex_lock(&sim->mu);
+    sim->held_syncs++;
+    while (sim->holds_syncs) {
+        cond_wait(&sim->syncs_go, &sim->mu);
+    }
+    sim->held_syncs--;
     TRY_OUT(handle_gate_locked(sim, h, true, err)); // a file open for reading may be synced
     if (h->poisoned) {
         st = os_fail(err, EIO, "sync '%s', which failed to sync before", h->path);
@@ -678,6 +686,7 @@ OsSim *os_sim_new(uint64_t seed)
     Rng rng = {seed};
     sim->os.ops = &sim_ops;
     mutex_init(&sim->mu);
+    cond_init(&sim->syncs_go);
     sim->root = sim_node_new(true, wall_start_ns / 1000);
     sim->cut_rng = (Rng){rng_next(&rng)};
     sim->random_rng = (Rng){rng_next(&rng)};
@@ -696,6 +705,7 @@ void os_sim_free(OsSim *sim)
     ASSERT(sim->handles == NULL); // a file was not closed
     sim_dirs_forget(&sim->disk);
     sim_node_unref(sim->root, &sim->disk);
+    cond_deinit(&sim->syncs_go);
     mutex_deinit(&sim->mu);
     mem_free(sim);
 }
@@ -754,6 +764,23 @@ void os_sim_fail_sync_at(OsSim *sim, uint64_t n)
     mutex_lock(&sim->mu);
     sim->sync_fail_in = n;
     mutex_unlock(&sim->mu);
+}
+
+void os_sim_hold_syncs(OsSim *sim, bool hold)
+{
+    mutex_lock(&sim->mu);
+    sim->holds_syncs = hold;
+    cond_broadcast(&sim->syncs_go);
+    mutex_unlock(&sim->mu);
+}
+
+uint32_t os_sim_held_syncs(const OsSim *sim)
+{
+    OsSim *s = (OsSim *)(uintptr_t)sim; // only to lock it
+    mutex_lock(&s->mu);
+    const uint32_t held = s->holds_syncs ? s->held_syncs : 0;
+    mutex_unlock(&s->mu);
+    return held;
 }
 
 void os_sim_set_wall_us(OsSim *sim, int64_t us)

@@ -40,6 +40,10 @@ uint64_t os_sim_call_count(const OsSim *sim); // changing calls so far
 // off.
 void os_sim_fail_sync_at(OsSim *sim, uint64_t n);
 
+// While true, os_file_sync() does not return: a disk that takes its time. Everything else works.
+void os_sim_hold_syncs(OsSim *sim, bool hold);
+uint32_t os_sim_held_syncs(const OsSim *sim); // calls that wait
+
 void os_sim_set_wall_us(OsSim *sim, int64_t us);
 // Both clocks. os_sleep_ns() does just this, and returns.
 void os_sim_advance_ns(OsSim *sim, int64_t ns);

@@ -47,6 +47,9 @@ static Status lead_locked(Wal *wal, bool sync, bool rotate, Err *err)
     wal->synced = io->synced;
     wal->syncs = io->syncs;
     wal->buffered_bytes = wal->filling->bytes.len + queued;
+    if (io->unsynced_bytes > WAL_UNSYNCED_BYTES_MAX) {
+        cond_signal(&wal->stop); // the thread need not wait for its time
+    }
     wal->broken = st != OK;
     if (st != OK) {
         wal->failures++;
@@ -85,15 +88,63 @@ static Status reach_locked(Wal *wal, uint64_t sequence, bool sync, Err *err)
     return OK;
 }
 
+// Syncs what is written, without the I/O role: writers, whose commits end with a write, go on.
+static void sync_aside_locked(Wal *wal) REQUIRES(wal->mu);
+static void sync_aside_locked(Wal *wal)
+{
+    // The role is free, and whoever takes it does not close the file while `syncing` is set.
+    WalIo *io = &wal->io;
+    OsFile *file = io->file;
+    WalAside aside = {.finished = true, .to = io->written, .bytes = io->unsynced_bytes};
+    wal->syncs = ++io->syncs;
+    wal->syncing = true;
+    mutex_unlock(&wal->mu);
+
+    aside.failed = os_file_sync(file, &aside.failure);
+
+    mutex_lock(&wal->mu);
+    wal->syncing = false;
+    wal->aside = aside;
+    if (aside.failed == OK && !wal->io_busy) {
+        Err none;
+        ASSERT(wal_io_settle_locked(wal, &none) == OK);
+        wal->synced = io->synced;
+        wal->buffered_bytes = wal->filling->bytes.len + queue_bytes(io);
+    }
+    cond_broadcast(&wal->changed);
+}
+
+static void interval_locked(Wal *wal) REQUIRES(wal->mu);
+static void interval_locked(Wal *wal)
+{
+    Err err; // the next append or commit meets the same failure and reports it
+    wait_for_io_locked(wal);
+    if (wal->filling->count > 0 && lead_locked(wal, false, false, &err) != OK) {
+        return;
+    }
+    wait_for_io_locked(wal);
+    const WalIo *io = &wal->io;
+    if (io->synced == io->written && !wal->broken) {
+        return;
+    }
+    if (!wal->broken && io->file != NULL && io->has_name) {
+        sync_aside_locked(wal);
+        wait_for_io_locked(wal);
+    }
+    // After a failure all that is not durable is written again; it may be done already.
+    if (wal->broken || wal->aside.finished) {
+        (void)lead_locked(wal, wal->broken || wal->aside.failed != OK, false, &err);
+    }
+}
+
 static void run_interval(void *arg)
 {
     Wal *wal = arg;
     mutex_lock(&wal->mu);
     while (!wal->closing) {
         (void)cond_wait_ms(&wal->stop, &wal->mu, wal->options.interval_ms);
-        if (!wal->closing && !wal->io_busy && wal->synced + 1 < wal->next_sequence) {
-            Err err; // the next append or commit meets the same failure and reports it
-            (void)lead_locked(wal, true, false, &err);
+        if (!wal->closing && wal->synced + 1 < wal->next_sequence) {
+            interval_locked(wal);
         }
     }
     mutex_unlock(&wal->mu);
@@ -366,6 +417,7 @@ static Wal *wal_new(const WalOptions *options)
     if (options->interval_ms == 0) {
         wal->options.interval_ms = INTERVAL_MS_DEFAULT;
     }
+    wal->has_thread = options->durability == WAL_INTERVAL && !options->manual;
     mutex_init_level(&wal->mu, LOCK_LEVEL);
     cond_init(&wal->changed);
     cond_init(&wal->stop);
@@ -425,7 +477,7 @@ static Status wal_start(Wal *wal, const WalRecovery *recovery, Err *err)
         return st;
     }
     drop_empty_segments(wal);
-    if (wal->options.durability == WAL_INTERVAL && !wal->options.manual) {
+    if (wal->has_thread) {
         TRY(thread_start(&wal->thread, "wal-sync", run_interval, wal, err));
     }
     return OK;

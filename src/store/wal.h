@@ -37,8 +37,10 @@ enum {
 };
 
 typedef enum WalDurability {
-    WAL_SYNC,     // wal_commit() returns after fdatasync
-    WAL_INTERVAL, // wal_commit() returns after write(); fdatasync every interval_ms
+    WAL_SYNC, // wal_commit() returns after fdatasync
+    // wal_commit() returns after write(); a thread calls fdatasync every interval_ms, for which
+    // commits do not wait, but when a segment is full.
+    WAL_INTERVAL,
 } WalDurability;
 
 typedef struct WalOptions {

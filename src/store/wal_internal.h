@@ -141,18 +141,32 @@ typedef struct WalIo {
     WalBatch *reuse;        // an empty one, or NULL
 } WalIo;
 
+// A sync beside the I/O role, and what became of it.
+typedef struct WalAside {
+    bool finished;  // and the role has not looked at it yet
+    uint64_t to;    // sequence
+    uint64_t bytes; // that were not synced when it began
+    Status failed;
+    Err failure;
+} WalAside;
+
 struct Wal {
     Os *os;
     Str dir; // in `arena`
     Arena arena;
     WalOptions options;
+    bool has_thread; // which syncs beside the role
     Thread thread;
 
     Mutex mu;     // level 50 in docs/LOCKS.md
     Cond changed; // the I/O role is free, or trimming has ended
-    Cond stop;    // closing
+    Cond stop;    // closing, or a lot is not synced
     // mu:
     bool io_busy;
+    // Beside the role, a thread of its own may sync the current segment (WAL_INTERVAL): the role
+    // writes on meanwhile, but waits for it before it does anything else with the segment.
+    bool syncing;
+    WalAside aside;
     bool trimming;
     bool closing;
     bool broken; // the last attempt to write failed, and so did its repetition
@@ -178,5 +192,8 @@ struct Wal {
 // segment. ERR_UNAVAILABLE when that fails as well; io.file is NULL then and io.written ==
 // io.synced.
 Status wal_io_run(Wal *wal, bool sync, bool rotate, Err *err);
+// Takes over what a sync beside the role has done; by the role's holder, or when nobody is. A
+// failure means that the segment is not to be trusted any more.
+Status wal_io_settle_locked(Wal *wal, Err *err) REQUIRES(wal->mu);
 WalBatch *wal_batch_new(void);
 void wal_batch_free(WalBatch *batch); // accepts NULL

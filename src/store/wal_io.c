@@ -106,9 +106,41 @@ static void update_current_segment(Wal *wal)
     mutex_unlock(&wal->mu);
 }
 
+Status wal_io_settle_locked(Wal *wal, Err *err)
+{
+    WalIo *io = &wal->io;
+    WalAside *aside = &wal->aside;
+    if (!aside->finished) {
+        return OK;
+    }
+    aside->finished = false;
+    if (aside->failed != OK) {
+        *err = aside->failure;
+        return aside->failed;
+    }
+    io->synced = aside->to > io->synced ? aside->to : io->synced;
+    io->unsynced_bytes -= aside->bytes < io->unsynced_bytes ? aside->bytes : io->unsynced_bytes;
+    release_batches(io);
+    return OK;
+}
+
+// Waits for a sync beside the role, and takes over what it did. The system tells of a failed sync
+// once: whoever syncs the file again must have heard of it.
+static Status join_aside(Wal *wal, Err *err)
+{
+    mutex_lock(&wal->mu);
+    while (wal->syncing) {
+        cond_wait(&wal->changed, &wal->mu);
+    }
+    const Status st = wal_io_settle_locked(wal, err);
+    mutex_unlock(&wal->mu);
+    return st;
+}
+
 static Status sync_segment(Wal *wal, Err *err)
 {
     WalIo *io = &wal->io;
+    TRY(join_aside(wal, err));
     if (io->synced == io->written && io->has_name) {
         return OK;
     }
@@ -137,11 +169,12 @@ static void close_segment(WalIo *io)
 static void poison_segment(Wal *wal)
 {
     WalIo *io = &wal->io;
+    Err ignored;
+    (void)join_aside(wal, &ignored); // it is poisoned whatever became of it
     if (io->file != NULL) {
         close_segment(io);
         if (!io->has_name) {
             Arena arena;
-            Err ignored;
             arena_init(&arena, 0);
             // Best effort: what is left over is taken as a spare by the next start.
             (void)os_unlink(wal->os, wal_spare_path(&arena, wal->dir, io->id), &ignored);
@@ -287,11 +320,16 @@ static Status write_queue(Wal *wal, Err *err)
 static Status run_once(Wal *wal, bool sync, bool rotate, Err *err)
 {
     WalIo *io = &wal->io;
+    mutex_lock(&wal->mu);
+    const Status aside = wal_io_settle_locked(wal, err);
+    mutex_unlock(&wal->mu);
+    TRY(aside);
     TRY(write_queue(wal, err));
     if (io->file == NULL || (rotate && io->written >= io->first_sequence)) {
         TRY(next_segment(wal, 0, err));
     }
-    if (sync || rotate || !io->has_name || io->unsynced_bytes > WAL_UNSYNCED_BYTES_MAX) {
+    if (sync || rotate || !io->has_name ||
+        (!wal->has_thread && io->unsynced_bytes > WAL_UNSYNCED_BYTES_MAX)) {
         TRY(sync_segment(wal, err));
     }
     update_current_segment(wal);

@@ -290,6 +290,95 @@ TEST(wal, interval_mode_syncs_on_its_own)
     os_sim_free(sim);
 }
 
+typedef struct Release {
+    OsSim *sim;
+    Mutex mu;
+    Cond changed;
+    bool now;
+    Thread thread;
+} Release;
+
+enum { HELD_SYNC_MS = 5000 };
+
+// Lets the disk go when it is told to, or after HELD_SYNC_MS.
+static void release_syncs(void *arg)
+{
+    Release *r = arg;
+    mutex_lock(&r->mu);
+    while (!r->now && cond_wait_ms(&r->changed, &r->mu, HELD_SYNC_MS)) {
+    }
+    mutex_unlock(&r->mu);
+    os_sim_hold_syncs(r->sim, false);
+}
+
+// Commits do not wait for a sync that is under way, and what they wrote meanwhile is not taken for
+// synced. With `fails`, the sync fails in the end: all is written once more.
+static void commit_while_syncing(Test *t, bool fails)
+{
+    enum { COMMITS = 200 };
+    Err err;
+    Wal *wal = NULL;
+    WalUsage usage;
+    Replay replay = {0};
+    uint64_t sequence = 0;
+    OsSim *sim = os_sim_new(t->seed);
+    Release release = {.sim = sim};
+    const WalOptions options = {
+        .os = os_sim_os(sim), .dir = DIR, .durability = WAL_INTERVAL, .interval_ms = 1};
+    CHECK_OK(wal_open(&options, wal_test_apply, &replay, &wal, NULL, &err));
+    mutex_init(&release.mu);
+    cond_init(&release.changed);
+    CHECK_OK(wal_test_append(wal, 0, 100, &sequence, &err));
+    CHECK_OK(wal_sync(wal, &err)); // the segment has its name
+    os_sim_hold_syncs(sim, true);
+    if (fails) {
+        os_sim_fail_sync_at(sim, 1);
+    }
+    CHECK_OK(thread_start(&release.thread, "release", release_syncs, &release, &err));
+    CHECK_OK(wal_test_append(wal, 1, 100, &sequence, &err));
+    CHECK_OK(wal_commit(wal, sequence, &err));
+    while (os_sim_held_syncs(sim) == 0) {
+        os_sleep_ns(os_posix(), 100000);
+    }
+    const int64_t start_ns = os_mono_ns(os_posix());
+    for (uint64_t i = 0; i < COMMITS; i++) {
+        CHECK_OK(wal_test_append(wal, 2 + i, 100, &sequence, &err));
+        CHECK_OK(wal_commit(wal, sequence, &err));
+    }
+    CHECK((os_mono_ns(os_posix()) - start_ns) / 1000000 < HELD_SYNC_MS / 2);
+    wal_usage(wal, &usage);
+    CHECK(usage.buffered_bytes >= (COMMITS + 1) * 100); // none of it is on the disk
+    mutex_lock(&release.mu);
+    release.now = true;
+    cond_signal(&release.changed);
+    mutex_unlock(&release.mu);
+    thread_join(&release.thread);
+    for (wal_usage(wal, &usage); usage.buffered_bytes > 0; wal_usage(wal, &usage)) {
+        os_sleep_ns(os_posix(), 1000000);
+    }
+    os_sim_cut_at(sim, 1);
+    wal_close(wal);
+    os_sim_power_cut(sim);
+    CHECK_OK(open_log(os_sim_os(sim), 0, &replay, &wal, NULL, &err));
+    CHECK_EQ(replay.count, COMMITS + 2);
+    CHECK(!replay.wrong);
+    wal_close(wal);
+    cond_deinit(&release.changed);
+    mutex_deinit(&release.mu);
+    wal_test_replay_deinit(&replay);
+    os_sim_free(sim);
+}
+
+TEST(wal, interval_mode_commits_while_a_sync_runs)
+{
+    commit_while_syncing(t, false);
+}
+
+TEST(wal, interval_mode_survives_a_failed_sync_beside_commits)
+{
+    commit_while_syncing(t, true);
+}
+
 // ---- damage
 
 enum { FLIP_FRAMES = 30, FLIP_SIZE = 100, FLIP_STRIDE = WAL_FRAME_HEADER_BYTES + FLIP_SIZE };
