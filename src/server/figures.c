@@ -13,7 +13,9 @@ typedef struct Figure {
     PromTextType type;
     const char *label; // NULL: none
     Str label_value;
-    double value;
+    bool is_whole;
+    uint64_t whole; // when is_whole: printed digit by digit
+    double value;   // else
 } Figure;
 
 typedef struct FigureList {
@@ -21,26 +23,43 @@ typedef struct FigureList {
     size_t count;
 } FigureList;
 
-static void add_labelled(FigureList *list, const char *name, PromTextType type, const char *help,
-                         const char *label, Str label_value, double value)
+static void add(FigureList *list, Figure figure)
 {
     ASSERT(list->count < FIGURES_MAX);
-    list->figures[list->count++] = (Figure){.name = name,
-                                            .help = help,
-                                            .type = type,
-                                            .label = label,
-                                            .label_value = label_value,
-                                            .value = value};
+    list->figures[list->count++] = figure;
 }
 
 static void counter(FigureList *list, const char *name, const char *help, uint64_t value)
 {
-    add_labelled(list, name, PROM_TEXT_COUNTER, help, NULL, STR(""), (double)value);
+    add(list, (Figure){.name = name,
+                       .help = help,
+                       .type = PROM_TEXT_COUNTER,
+                       .is_whole = true,
+                       .whole = value});
 }
 
-static void gauge(FigureList *list, const char *name, const char *help, double value)
+// One of several counters of a name; `like` has the name, the help and the label.
+static void counter_of(FigureList *list, const Figure *like, Str label_value, uint64_t value)
 {
-    add_labelled(list, name, PROM_TEXT_GAUGE, help, NULL, STR(""), value);
+    Figure figure = *like;
+    figure.type = PROM_TEXT_COUNTER;
+    figure.label_value = label_value;
+    figure.is_whole = true;
+    figure.whole = value;
+    add(list, figure);
+}
+
+static void gauge(FigureList *list, const char *name, const char *help, uint64_t value)
+{
+    add(list,
+        (Figure){
+            .name = name, .help = help, .type = PROM_TEXT_GAUGE, .is_whole = true, .whole = value});
+}
+
+static void seconds(FigureList *list, PromTextType type, const char *name, const char *help,
+                    double value)
+{
+    add(list, (Figure){.name = name, .help = help, .type = type, .value = value});
 }
 
 static void add_store(Server *server, FigureList *list)
@@ -55,28 +74,25 @@ static void add_store(Server *server, FigureList *list)
             f.samples_rejected);
     counter(list, "cardinal_writes_refused_total", "Writes refused for lack of memory.",
             f.writes_refused);
-    gauge(list, "cardinal_hot_series", "Series with samples in memory.", (double)f.hot_series);
-    gauge(list, "cardinal_hot_rows", "Rows in memory, not yet in committed files.",
-          (double)f.hot_rows);
+    gauge(list, "cardinal_hot_series", "Series with samples in memory.", f.hot_series);
+    gauge(list, "cardinal_hot_rows", "Rows in memory, not yet in committed files.", f.hot_rows);
     gauge(list, "cardinal_hot_bytes", "Memory of those rows and what is known of their series.",
-          (double)f.hot_bytes);
-    gauge(list, "cardinal_memory_bytes", "Memory charged to the store's budget.",
-          (double)f.memory_bytes);
-    gauge(list, "cardinal_memory_limit_bytes", "The store's budget.", (double)f.memory_limit_bytes);
+          f.hot_bytes);
+    gauge(list, "cardinal_memory_bytes", "Memory charged to the store's budget.", f.memory_bytes);
+    gauge(list, "cardinal_memory_limit_bytes", "The store's budget.", f.memory_limit_bytes);
     counter(list, "cardinal_flushes_total", "Flushes to Parquet that were committed.", f.flushes);
     counter(list, "cardinal_flush_failures_total", "Flushes that failed and will be tried again.",
             f.flush_failures);
     counter(list, "cardinal_flushed_rows_total", "Rows written to Parquet.", f.flushed_rows);
     counter(list, "cardinal_flushed_bytes_total", "Bytes of Parquet written.", f.flushed_bytes);
-    gauge(list, "cardinal_last_flush_timestamp_seconds",
-          "When the last flush was committed; 0: never.", (double)f.last_flush_us / 1e6);
-    gauge(list, "cardinal_wal_segments", "Segments of the write-ahead log.",
-          (double)f.wal_segments);
-    gauge(list, "cardinal_wal_bytes", "Bytes of those segments in use.", (double)f.wal_bytes);
+    seconds(list, PROM_TEXT_GAUGE, "cardinal_last_flush_timestamp_seconds",
+            "When the last flush was committed; 0: never.", (double)f.last_flush_us / 1e6);
+    gauge(list, "cardinal_wal_segments", "Segments of the write-ahead log.", f.wal_segments);
+    gauge(list, "cardinal_wal_bytes", "Bytes of those segments in use.", f.wal_bytes);
     counter(list, "cardinal_wal_syncs_total", "Calls of fdatasync for the write-ahead log.",
             f.wal_syncs);
-    gauge(list, "cardinal_files", "Live Parquet files.", (double)f.files);
-    gauge(list, "cardinal_file_bytes", "Bytes of live Parquet files.", (double)f.file_bytes);
+    gauge(list, "cardinal_files", "Live Parquet files.", f.files);
+    gauge(list, "cardinal_file_bytes", "Bytes of live Parquet files.", f.file_bytes);
 }
 
 static void add_http(Server *server, FigureList *list)
@@ -85,37 +101,39 @@ static void add_http(Server *server, FigureList *list)
                                   STR("3xx"),  STR("4xx"), STR("5xx")};
     HttpStats s;
     http_server_stats(server->http, &s);
+    static const Figure requests = {.name = "cardinal_http_requests_total",
+                                    .help = "HTTP requests answered, by status.",
+                                    .label = "code"};
+    static const Figure rejected = {
+        .name = "cardinal_http_rejected_total",
+        .help = "HTTP requests refused before a handler saw them, by reason.",
+        .label = "reason"};
     for (size_t i = 1; i < ARRAY_LEN(s.requests); i++) {
-        add_labelled(list, "cardinal_http_requests_total", PROM_TEXT_COUNTER,
-                     "HTTP requests answered, by status.", "code", classes[i],
-                     (double)s.requests[i]);
+        counter_of(list, &requests, classes[i], s.requests[i]);
     }
     for (size_t i = 0; i < HTTP_REJECT_COUNT; i++) {
         const char *why = http_reject_text((HttpReject)i);
-        add_labelled(list, "cardinal_http_rejected_total", PROM_TEXT_COUNTER,
-                     "HTTP requests refused before a handler saw them, by reason.", "reason",
-                     (Str){why, strlen(why)}, (double)s.rejected[i]);
+        counter_of(list, &rejected, (Str){why, strlen(why)}, s.rejected[i]);
     }
     counter(list, "cardinal_http_received_bytes_total", "Bytes of requests.", s.in_bytes);
     counter(list, "cardinal_http_sent_bytes_total", "Bytes of response bodies.", s.out_bytes);
-    gauge(list, "cardinal_http_connections", "Open HTTP connections.", (double)s.connections);
+    gauge(list, "cardinal_http_connections", "Open HTTP connections.", s.connections);
     gauge(list, "cardinal_http_requests_in_flight",
-          "HTTP requests being received, handled or answered.", (double)s.in_flight);
+          "HTTP requests being received, handled or answered.", s.in_flight);
 }
 
 static void add_requests(Server *server, FigureList *list)
 {
+    static const Figure dropped = {.name = "cardinal_dropped_total",
+                                   .help = "What was sent and is not stored, by kind.",
+                                   .label = "kind"};
     const ServerCounters *c = &server->counters;
     counter(list, "cardinal_remote_write_requests_total", "Remote write requests.",
             counter_get(&c->write_requests));
     counter(list, "cardinal_remote_write_rejected_series_total",
             "Series rejected in remote write requests.", counter_get(&c->write_rejected_series));
-    add_labelled(list, "cardinal_dropped_total", PROM_TEXT_COUNTER,
-                 "What was sent and is not stored, by kind.", "kind", STR("native_histogram"),
-                 (double)counter_get(&c->dropped_histograms));
-    add_labelled(list, "cardinal_dropped_total", PROM_TEXT_COUNTER,
-                 "What was sent and is not stored, by kind.", "kind", STR("exemplar"),
-                 (double)counter_get(&c->dropped_exemplars));
+    counter_of(list, &dropped, STR("native_histogram"), counter_get(&c->dropped_histograms));
+    counter_of(list, &dropped, STR("exemplar"), counter_get(&c->dropped_exemplars));
     counter(list, "cardinal_ingest_requests_total", "Requests with JSON rows.",
             counter_get(&c->ingest_requests));
     counter(list, "cardinal_ingest_rows_total", "Rows of those.", counter_get(&c->ingest_rows));
@@ -124,18 +142,16 @@ static void add_requests(Server *server, FigureList *list)
             counter_get(&c->sql_errors));
     counter(list, "cardinal_sql_rows_total", "Rows returned by SQL statements.",
             counter_get(&c->sql_rows));
-    add_labelled(list, "cardinal_sql_seconds_total", PROM_TEXT_COUNTER,
-                 "Time spent in SQL statements.", NULL, STR(""),
-                 (double)counter_get(&c->sql_us) / 1e6);
+    seconds(list, PROM_TEXT_COUNTER, "cardinal_sql_seconds_total", "Time spent in SQL statements.",
+            (double)counter_get(&c->sql_us) / 1e6);
     counter(list, "cardinal_promql_queries_total", "PromQL queries.",
             counter_get(&c->promql_queries));
     counter(list, "cardinal_promql_errors_total", "PromQL queries that failed.",
             counter_get(&c->promql_errors));
     counter(list, "cardinal_promql_samples_total", "Samples that PromQL queries looked at.",
             counter_get(&c->promql_samples));
-    add_labelled(list, "cardinal_promql_seconds_total", PROM_TEXT_COUNTER,
-                 "Time spent in PromQL queries.", NULL, STR(""),
-                 (double)counter_get(&c->promql_us) / 1e6);
+    seconds(list, PROM_TEXT_COUNTER, "cardinal_promql_seconds_total",
+            "Time spent in PromQL queries.", (double)counter_get(&c->promql_us) / 1e6);
     counter(list, "cardinal_collected_rows_total", "Rows of the built-in collector.",
             counter_get(&c->collected_rows));
     counter(list, "cardinal_collect_errors_total", "Rounds of the built-in collector that failed.",
@@ -147,14 +163,18 @@ static void list_figures(Server *server, FigureList *list)
     add_store(server, list);
     add_http(server, list);
     add_requests(server, list);
-    add_labelled(list, "cardinal_build_info", PROM_TEXT_GAUGE, "1, with the version.", "version",
-                 STR(CARDINAL_VERSION), 1);
-    gauge(list, "process_resident_memory_bytes", "Resident memory.",
-          (double)os_memory_resident_bytes());
-    add_labelled(list, "process_cpu_seconds_total", PROM_TEXT_COUNTER, "User and system CPU time.",
-                 NULL, STR(""), os_process_cpu_seconds());
-    gauge(list, "process_start_time_seconds", "When the server was started.",
-          (double)server->started_us / 1e6);
+    add(list, (Figure){.name = "cardinal_build_info",
+                       .help = "1, with the version.",
+                       .type = PROM_TEXT_GAUGE,
+                       .label = "version",
+                       .label_value = STR(CARDINAL_VERSION),
+                       .is_whole = true,
+                       .whole = 1});
+    gauge(list, "process_resident_memory_bytes", "Resident memory.", os_memory_resident_bytes());
+    seconds(list, PROM_TEXT_COUNTER, "process_cpu_seconds_total", "User and system CPU time.",
+            os_process_cpu_seconds());
+    seconds(list, PROM_TEXT_GAUGE, "process_start_time_seconds", "When the server was started.",
+            (double)server->started_us / 1e6);
 }
 
 void server_put_metrics(Server *server, Buf *out)
@@ -171,7 +191,12 @@ void server_put_metrics(Server *server, Buf *out)
             prom_text_family(&w, f->name, f->type, f->help);
             family = f->name;
         }
-        prom_text_f64(&w, &label, f->label != NULL ? 1 : 0, f->value);
+        const size_t label_count = f->label != NULL ? 1 : 0;
+        if (f->is_whole) {
+            prom_text_u64(&w, &label, label_count, f->whole);
+        } else {
+            prom_text_f64(&w, &label, label_count, f->value);
+        }
     }
     mem_free(list);
 }
@@ -198,7 +223,7 @@ Status server_write_self(Server *server, Err *err)
         remote_write_put_label(&labels, STR("instance"), server_address(server));
         remote_write_put_label(&labels, STR("job"), STR("cardinal"));
         ends[i] = labels.len;
-        values[i] = f->value;
+        values[i] = f->is_whole ? (double)f->whole : f->value;
         timestamps_ms[i] = now_ms;
     }
     for (size_t i = 0; i < list->count; i++) {

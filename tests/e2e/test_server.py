@@ -16,6 +16,10 @@ def test_health_and_own_metrics(c):
     text = s.request("GET", "/metrics").text
     for name in ("cardinal_samples_written_total", "cardinal_hot_series", "process_resident_memory_bytes", "cardinal_build_info"):
         assert re.search(rf"^{name}(\{{.*\}})? ", text, re.M), name
+    counts = re.findall(r"^(\w+(?:_total|_bytes|_rows|_series))(?:\{.*\})? (.*)$", text, re.M)
+    assert len(counts) > 30
+    for name, value in counts:
+        assert value.isdigit() or "seconds" in name, f"{name} {value}: not a whole number"
     time.sleep(0.5)
     assert s.value("SELECT count(*) FROM metrics WHERE metric_name = 'cardinal_hot_rows' AND job = 'cardinal'") >= 2
 
