@@ -5,6 +5,8 @@
 //   its epoll set at the same moment, and threads that share a listening socket balance badly.
 // - It cuts who is too slow. libmicrohttpd's own timeout starts again with every byte, so one byte
 //   a second keeps a connection for ever.
+// - It looks at the first head of a connection (http_door.c), as libmicrohttpd answers some
+//   mistakes with pages of its own. Later heads of a connection are not looked at.
 // - It lingers. Closing a socket with unread input resets the connection, and the client loses the
 //   answer that says why its upload was refused.
 #define _GNU_SOURCE // accept4
@@ -28,6 +30,10 @@ enum {
     CUTS_MAX = 256,    // in one scan; the rest in the next
     LINGER_READ_BYTES = 64 << 10,
     LINGER_READS_MAX = 16,    // per connection and round
+    PENDING_MAX = 256,        // new connections that are looked at; others go in unseen
+    PENDING_MS = 250,         // for this long, when nothing comes
+    PENDING_PART_MS = 50,     // or when a part of a head is there
+    PENDING_LOOK_MS = 5,      // between looks at a part
     TCP_STATE_CLOSE_WAIT = 8, // as in the kernel's net/tcp_states.h
 };
 
@@ -36,6 +42,15 @@ typedef struct Linger {
     int64_t until_ms;
     uint64_t left_bytes;
 } Linger;
+
+// A new connection of which libmicrohttpd does not know yet.
+typedef struct Pending {
+    int fd;
+    socklen_t addr_len;
+    struct sockaddr_storage addr;
+    int64_t until_ms; // then it goes in as it is
+    bool part;        // something was there
+} Pending;
 
 struct HttpGuard {
     HttpServer *server;
@@ -46,7 +61,9 @@ struct HttpGuard {
     int64_t accept_again_ms;                     // 0: now
     Linger lingers[HTTP_LINGER_CONNECTIONS_MAX]; // guard thread
     size_t linger_count;                         // guard thread
-    uint8_t *trash;                              // guard thread: what lingering reads
+    Pending pendings[PENDING_MAX];               // guard thread
+    size_t pending_count;                        // guard thread
+    uint8_t *trash;                              // guard thread: what lingering and looking read
     Buf too_slow; // the answer to a request that does not arrive; made once
     Mutex mu;
     Cond changed;
@@ -89,6 +106,74 @@ void http_guard_wake(HttpGuard *guard)
     (void)!write(guard->wake_fd, &one, sizeof(one));
 }
 
+// ---- The first look
+
+static void refuse_at_door(HttpGuard *guard, int fd, const HttpDoor *door)
+{
+    static const HttpRequest nothing = {.method = HTTP_GET};
+    HttpServer *server = guard->server;
+    Buf answer;
+    buf_init(&answer, 0);
+    http_raw_answer(server, &nothing, door->status, (Str){door->why, strlen(door->why)}, &answer);
+    // The socket's buffer is empty and takes it whole.
+    (void)!send(fd, answer.ptr, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    buf_deinit(&answer);
+    (void)shutdown(fd, SHUT_WR);
+    http_count(&server->connections_total, 1);
+    http_count(&server->requests[door->status / 100], 1);
+    const HttpReject why = door->status == 400   ? HTTP_REJECT_MALFORMED
+                           : door->status == 413 ? HTTP_REJECT_BODY_SIZE
+                                                 : HTTP_REJECT_HEAD_SIZE;
+    http_count(&server->rejected[why], 1);
+    http_guard_linger(guard, fd);
+}
+
+// True when the guard is done with it.
+static bool look(HttpGuard *guard, Pending *pending, int64_t now_ms)
+{
+    const size_t max = guard->server->options.head_bytes_max;
+    const size_t room = max < LINGER_READ_BYTES ? max + 1 : LINGER_READ_BYTES;
+    const ssize_t n = recv(pending->fd, guard->trash, room, MSG_PEEK | MSG_DONTWAIT);
+    HttpDoor door = {.verdict = HTTP_DOOR_PASS}; // an end or an error is libmicrohttpd's
+    if (n > 0) {
+        door = http_door_look((Str){(const char *)guard->trash, (size_t)n}, room - 1);
+    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        door.verdict = HTTP_DOOR_WAIT;
+    }
+    if (n > 0 && !pending->part) {
+        pending->part = true;
+        pending->until_ms = now_ms + PENDING_PART_MS;
+    }
+    if (door.verdict == HTTP_DOOR_REFUSE) {
+        refuse_at_door(guard, pending->fd, &door);
+        return true;
+    }
+    if (door.verdict == HTTP_DOOR_WAIT && now_ms < pending->until_ms) {
+        return false;
+    }
+    (void)http_server_adopt(guard->server, pending->fd, &pending->addr, pending->addr_len);
+    return true;
+}
+
+static void look_at_all(HttpGuard *guard, int64_t now_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < guard->pending_count; i++) {
+        if (!look(guard, &guard->pendings[i], now_ms)) {
+            guard->pendings[kept++] = guard->pendings[i];
+        }
+    }
+    guard->pending_count = kept;
+}
+
+static bool is_full(const HttpGuard *guard)
+{
+    // Relaxed: a limit; whoever makes room wakes us.
+    return atomic_load_explicit(&guard->server->connections, memory_order_relaxed) +
+               guard->pending_count >=
+           guard->server->options.connections_max;
+}
+
 // ---- Accepting
 
 static void accept_some(HttpGuard *guard, int64_t now_ms)
@@ -97,9 +182,7 @@ static void accept_some(HttpGuard *guard, int64_t now_ms)
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         struct sockaddr_storage addr;
         socklen_t addr_len = sizeof(addr);
-        // Relaxed: a limit.
-        if (atomic_load_explicit(&server->connections, memory_order_relaxed) >=
-            server->options.connections_max) {
+        if (is_full(guard)) {
             return; // the others wait in the backlog
         }
         const int fd = accept4(guard->listen_fd, (struct sockaddr *)&addr, &addr_len,
@@ -115,7 +198,13 @@ static void accept_some(HttpGuard *guard, int64_t now_ms)
         }
         const int on = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        (void)http_server_adopt(server, fd, &addr, (unsigned)addr_len);
+        Pending pending = {
+            .fd = fd, .addr = addr, .addr_len = addr_len, .until_ms = now_ms + PENDING_MS};
+        if (guard->pending_count == PENDING_MAX) {
+            (void)http_server_adopt(server, fd, &addr, (unsigned)addr_len);
+        } else if (!look(guard, &pending, now_ms)) {
+            guard->pendings[guard->pending_count++] = pending;
+        }
     }
 }
 
@@ -378,6 +467,7 @@ static void close_listener(HttpGuard *guard, int64_t now_ms)
 {
     // Who is in the backlog has connected, as far as it knows, and is served.
     accept_some(guard, now_ms);
+    look_at_all(guard, INT64_MAX); // whoever is not refused goes in now
     (void)close(guard->listen_fd);
     guard->listen_fd = -1;
     mutex_lock(&guard->mu);
@@ -386,24 +476,33 @@ static void close_listener(HttpGuard *guard, int64_t now_ms)
     mutex_unlock(&guard->mu);
 }
 
-// What to wait for: [0] the wake-up call, [1] the listening socket, then those that linger.
-static void fill_polls(const HttpGuard *guard, struct pollfd *polls, int64_t now_ms)
+// What to wait for: [0] the wake-up call, [1] the listening socket, then those that linger, then
+// new connections. Moves *wake_ms forward for the latter.
+static size_t fill_polls(const HttpGuard *guard, struct pollfd *polls, int64_t now_ms,
+                         int64_t *wake_ms)
 {
-    // Relaxed: a limit; whoever makes room wakes us.
-    const bool full = atomic_load_explicit(&guard->server->connections, memory_order_relaxed) >=
-                      guard->server->options.connections_max;
+    const bool full = is_full(guard);
+    size_t count = 2 + guard->linger_count;
     polls[0] = (struct pollfd){.fd = guard->wake_fd, .events = POLLIN};
     polls[1] = (struct pollfd){
         .fd = full || now_ms < guard->accept_again_ms ? -1 : guard->listen_fd, .events = POLLIN};
     for (size_t i = 0; i < guard->linger_count; i++) {
         polls[2 + i] = (struct pollfd){.fd = guard->lingers[i].fd, .events = POLLIN};
     }
+    for (size_t i = 0; i < guard->pending_count; i++) {
+        const Pending *pending = &guard->pendings[i];
+        // What is there in part would wake us again and again.
+        const int64_t at_ms = pending->part ? now_ms + PENDING_LOOK_MS : pending->until_ms;
+        *wake_ms = min_i64(*wake_ms, at_ms);
+        polls[count++] = (struct pollfd){.fd = pending->part ? -1 : pending->fd, .events = POLLIN};
+    }
+    return count;
 }
 
 static void guard_run(void *arg)
 {
     HttpGuard *guard = arg;
-    struct pollfd polls[2 + HTTP_LINGER_CONNECTIONS_MAX];
+    struct pollfd polls[2 + HTTP_LINGER_CONNECTIONS_MAX + PENDING_MAX];
     int64_t scan_at_ms = http_now_ms() + guard->scan_ms;
 
     for (;;) {
@@ -416,23 +515,25 @@ static void guard_run(void *arg)
             close_listener(guard, now_ms);
             scan_at_ms = now_ms;
         }
-        fill_polls(guard, polls, now_ms);
-        int64_t wait_ms = scan_at_ms > now_ms ? scan_at_ms - now_ms : 0;
+        int64_t wake_ms = scan_at_ms;
         if (guard->accept_again_ms > now_ms) {
-            wait_ms = min_i64(wait_ms, guard->accept_again_ms - now_ms);
+            wake_ms = min_i64(wake_ms, guard->accept_again_ms);
         }
+        const size_t poll_count = fill_polls(guard, polls, now_ms, &wake_ms);
+        const int64_t wait_ms = wake_ms > now_ms ? wake_ms - now_ms : 0;
         // An error of poll() here would mean a bad descriptor of ours; the next round shows it
         // again.
-        (void)poll(polls, 2 + guard->linger_count, (int)wait_ms);
+        (void)poll(polls, poll_count, (int)wait_ms);
         now_ms = http_now_ms();
         if ((polls[0].revents & POLLIN) != 0) {
             uint64_t count = 0;
             (void)!read(guard->wake_fd, &count, sizeof(count));
         }
+        linger_round(guard, polls + 2, now_ms);
+        look_at_all(guard, now_ms);
         if (polls[1].revents != 0) {
             accept_some(guard, now_ms);
         }
-        linger_round(guard, polls + 2, now_ms);
         if (now_ms >= scan_at_ms) {
             scan(guard, now_ms);
             scan_at_ms = now_ms + (orders.stop_accepting ? SCAN_MS_MIN : guard->scan_ms);
@@ -477,6 +578,9 @@ void http_guard_free(HttpGuard *guard)
     thread_join(&guard->thread);
     for (size_t i = 0; i < guard->linger_count; i++) {
         (void)close(guard->lingers[i].fd);
+    }
+    for (size_t i = 0; i < guard->pending_count; i++) {
+        (void)close(guard->pendings[i].fd);
     }
     for (size_t i = 0; i < guard->arrival_count; i++) {
         (void)close(guard->arrivals[i]);

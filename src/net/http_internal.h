@@ -7,6 +7,7 @@
 //   http_route.c   path patterns
 //   http_pool.c    worker threads and their queues
 //   http_guard.c   the guard thread: accepts, cuts the slow and the idle, lingers after refusals
+//   http_door.c    the guard's first look at a new connection
 //
 // Threads: I/O threads (libmicrohttpd's, one daemon each), workers, one guard. A connection is
 // owned by its I/O thread; what the others need of it is guarded by HttpConn.mu. While a request is
@@ -186,6 +187,17 @@ void http_call_work(HttpCall *call, Compress *compress);
 void http_call_shape_error(HttpCall *call);
 void http_error_shape(const HttpServer *server, const HttpRequest *request, int status, Str message,
                       HttpResponse *response);
+
+// ---- http_door.c
+
+typedef struct HttpDoor {
+    enum { HTTP_DOOR_PASS, HTTP_DOOR_WAIT, HTTP_DOOR_REFUSE } verdict; // WAIT: more has to come
+    int status;                                                        // REFUSE: 400, 413, 414, 431
+    const char *why;                                                   // REFUSE
+} HttpDoor;
+
+// What to do with a connection whose first bytes are `in`.
+HttpDoor http_door_look(Str in, size_t head_bytes_max);
 
 // ---- http_guard.c
 

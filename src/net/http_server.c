@@ -20,6 +20,8 @@ enum {
     MHD_POOL_BYTES_MIN = 64 << 10, // measured: 1 MB makes a GET four times slower
     STREAM_BLOCK_BYTES = 32 << 10,
     STOP_LINGER_MS = 250,
+    STOP_ENTER_MS = 250, // for connections that have just come
+    STOP_LOOK_MS = 5,
 };
 
 int64_t http_now_ns(void)
@@ -408,6 +410,13 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
     HttpConn *conn =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     HttpCall *call = http_call_new(io->server, conn, (Str){uri, strlen(uri)});
+    // libmicrohttpd would make an entry in its pool of each argument, and when the pool is used up
+    // it leaves the connection without an answer. We have a copy; it need not know of them. The
+    // text is its own buffer, which it goes on to change itself.
+    char *arguments = strchr((char *)(uintptr_t)uri, '?');
+    if (arguments != NULL) {
+        arguments[1] = '\0';
+    }
     call->mhd = mhd;
     mutex_lock(&conn->mu);
     conn->call = call;
@@ -811,6 +820,17 @@ static bool wait_finished(HttpServer *server, int64_t deadline_ms)
     return finished;
 }
 
+// A connection that has just come may have a request of which nobody knows yet. The guard closes
+// those that have none.
+static void wait_entered(HttpServer *server, int64_t deadline_ms)
+{
+    const int64_t wait_ms = deadline_ms < STOP_ENTER_MS ? deadline_ms : STOP_ENTER_MS;
+    const int64_t until_ms = http_now_ms() + wait_ms;
+    while (counted(&server->connections) > 0 && http_now_ms() < until_ms) {
+        os_sleep_ns(os_posix(), STOP_LOOK_MS * INT64_C(1000000));
+    }
+}
+
 // Gives up what is still with a worker, so that no connection is suspended when the daemons stop:
 // MHD_stop_daemon() aborts the process otherwise.
 static void cut_all(HttpServer *server)
@@ -842,8 +862,12 @@ size_t http_server_stop(HttpServer *server, int64_t deadline_ms)
     server->stopped = true;
     // I/O threads and the guard act on it when they see it. The order: see on_completed().
     atomic_store_explicit(&server->stopping, true, memory_order_seq_cst);
+    const int64_t until_ms = http_now_ms() + deadline_ms;
     http_guard_stop_accepting(server->guard);
-    if (!wait_finished(server, deadline_ms)) {
+    if (wait_finished(server, deadline_ms)) {
+        wait_entered(server, deadline_ms);
+    }
+    if (!wait_finished(server, until_ms - http_now_ms())) {
         cut = (size_t)counted(&server->in_flight);
         http_count(&server->rejected[HTTP_REJECT_STOPPING], cut);
     }
@@ -852,6 +876,8 @@ size_t http_server_stop(HttpServer *server, int64_t deadline_ms)
         MHD_stop_daemon(server->io[i].daemon);
         server->io[i].daemon = NULL;
     }
+    // Relaxed: a figure. It does not tell of connections that it had not begun with.
+    atomic_store_explicit(&server->connections, 0, memory_order_relaxed);
     http_guard_wait_linger(server->guard, STOP_LINGER_MS);
     return cut;
 }

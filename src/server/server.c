@@ -94,9 +94,10 @@ static void shape_error(void *ctx, const HttpRequest *request, int status, Str m
                         HttpResponse *response)
 {
     (void)ctx;
-    const bool plain = str_eq(request->path, STR("/api/v1/write")) ||
-                       str_eq(request->path, STR("/api/v1/read")) ||
-                       !str_eq(str_slice(request->path, 0, 5), STR("/api/"));
+    // Without a path: the head was refused before it was read.
+    const bool plain =
+        str_eq(request->path, STR("/api/v1/write")) || str_eq(request->path, STR("/api/v1/read")) ||
+        (request->path.len != 0 && !str_eq(str_slice(request->path, 0, 5), STR("/api/")));
     if (plain) {
         response->content_type = "text/plain; charset=utf-8";
         buf_put_str(&response->body, message);
