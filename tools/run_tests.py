@@ -5,7 +5,7 @@
     tools/run_tests.py BUILD SUITE...
 
 Every test program prints TAP, so a case is a TAP line; a program that prints none counts as one case. Failed
-programs have their output shown; skipped cases are named. The last line is "N passed, N failed, N skipped".
+programs have their output shown; skipped cases are named. Crash tests say how often they crashed. The last line is "N passed, N failed, N skipped".
 """
 import json
 import os
@@ -65,6 +65,9 @@ def main(build, suites):
                     if result == "failed":
                         bad = True
                         print(f"  FAILED {suite} {test['name']}: {name} {why}")
+                if suite == "crash":  # how much was done
+                    for note in re.findall(r"^# (\d.*)$", test.get("stdout", ""), re.M):
+                        print(f"  {test['name'].split(' / ')[-1]}: {note}")
                 if bad:
                     text = test.get("stdout", "") + test.get("stderr", "")
                     print("    " + text[-6000:].replace("\n", "\n    "))

@@ -11,6 +11,7 @@
 #include "tests/crash/crash_rows.h"
 #include "tests/model/store_model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { CUTS_DEFAULT = 2000, CUTS_PER_MACHINE = 12 };
@@ -219,4 +220,5 @@ TEST(crash_sim, acknowledged_samples_survive_power_cuts)
         machine_start(&m, t);
         cuts += machine_run(&m);
     }
+    (void)printf("# %" PRIu64 " power cuts, seed %" PRIu64 "\n", cuts, t->seed);
 }
