@@ -409,7 +409,7 @@ TEST(metrics_extra, rejects_what_cannot_be_kept)
         CHECK_EQ(result.samples_rejected, cases[i].says != NULL);
         if (cases[i].says != NULL) {
             CHECK(strstr(result.first_rejection.msg, cases[i].says) != NULL);
-            CHECK(strstr(result.first_rejection.msg, "series 0 of the request: ") != NULL);
+            CHECK(strstr(result.first_rejection.msg, "series 0 of the request, up: ") != NULL);
         }
         CHECK(cases[i].schema == NULL || !has_column(t, hot, "start_timestamp"));
         metrics_hot_free(hot);
@@ -426,8 +426,8 @@ static Bytes frame(Test *t, uint8_t version, uint64_t bits, Str rest)
     buf_init(&out, 0);
     buf_put_u8(&out, version);
     buf_put_u64le(&out, 7);
-    varint_put_u64(&out, 1); // series 0, labels follow
-    varint_put_u64(&out, up.len);
+    varint_put_u64(&out, 1);                                            // series 0, labels follow
+    varint_put_u64(&out, (version & 0x7f) == 1 ? up.len : up.len << 1); // no difference
     buf_put(&out, up.ptr, up.len);
     varint_put_i64(&out, NOW_MS);
     buf_put_u64le(&out, bits);
@@ -459,7 +459,7 @@ TEST(metrics_extra, frames_of_floats_are_as_they_were)
     Frames frames;
     MetricsHot *hot = hot_new(&frames, NULL);
     (void)put(t, hot, NOW_MS, 1, &(MetricsExtra){.start_ms = INT64_MIN});
-    Bytes want = frame(t, 1, UINT64_C(0x3ff0000000000000), STR(""));
+    Bytes want = frame(t, 2, UINT64_C(0x3ff0000000000000), STR(""));
     memcpy((uint8_t *)(uintptr_t)want.ptr + 1, frames.payload.ptr + 1, 8); // the window's id
     CHECK_EQ(frames.payload.len, want.len);
     CHECK(memcmp(frames.payload.ptr, want.ptr, want.len) == 0);
@@ -513,7 +513,8 @@ TEST(metrics_extra, frames_are_checked)
          STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
              "a"),
          ERR_CORRUPT},
-        {0x82, 0, STR(""), ERR_CORRUPT},
+        {0x82, mark | 3, STR("abc"), OK},
+        {0x83, 0, STR(""), ERR_CORRUPT},
         {0x01, mark | 3, STR("abc"), ERR_CORRUPT}, // a value, and then a bad entry
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
