@@ -238,6 +238,8 @@ static Status run_watched(Run *run, const PromqlGrid *grid, Err *err)
     Eval *eval = run->eval;
     PromqlStats *stats = &run->result->stats;
     TRY(snapshot_open(run->engine->options.store, STR("metrics"), &eval->snapshot, err));
+    const Schema *schema = snapshot_schema(eval->snapshot);
+    eval->has_histograms = schema_find(schema, STR("histogram")) != SIZE_MAX;
     stats->prepare_ns = lap(run);
     if (watch != NULL) {
         query_watch_add(watch, &eval->guard);

@@ -151,6 +151,7 @@ typedef struct RangeJob {
     EvalScanJob job;
     const PlanNode *node;
     int64_t start_ms, end_ms;   // of the range
+    int64_t after_ms;           // samples up to here only tell of those that follow
     Mutex mu;                   // level 62
     Copier *copier;             // mu
     PromqlResultSeries *series; // mu
@@ -237,6 +238,20 @@ static Status range_points(RangeJob *job, const PromqlWindow *w, PromqlResultSer
     return OK;
 }
 
+static void leave_out_before(const RangeJob *job, PromqlWindow *w)
+{
+    while (w->count != 0 && w->times[0] <= job->after_ms) {
+        w->times++;
+        w->values++;
+        w->count--;
+    }
+    while (w->histogram_count != 0 && w->histogram_times[0] <= job->after_ms) {
+        w->histogram_times++;
+        w->histograms++;
+        w->histogram_count--;
+    }
+}
+
 static Status each_range(EvalScanJob *base, EvalWorker *worker, const SeriesSamples *in, Err *err)
 {
     RangeJob *job = (RangeJob *)base;
@@ -244,6 +259,7 @@ static Status each_range(EvalScanJob *base, EvalWorker *worker, const SeriesSamp
     PromqlWindow window;
     PromqlResultSeries series = {0};
     TRY(eval_leaf_decode(worker, in, (EvalDecode){0}, &window, err));
+    leave_out_before(job, &window);
     mutex_lock(&job->mu);
     Status st = range_points(job, &window, &series, err);
     if (st == OK && series.count != 0) {
@@ -285,7 +301,8 @@ static Status select_result(Eval *eval, const PlanNode *node, const PromqlGrid *
     job.copier->arena = result->arena;
     const int64_t before = extended ? eval->lookback_ms : 0;
     const int64_t after = select->smoothed ? eval->lookback_ms : 0;
-    TRY(eval_scan_open(eval, select, plan_time_add(job.start_ms, 1 - before),
+    job.after_ms = plan_time_add(job.start_ms, -before);
+    TRY(eval_scan_open(eval, select, plan_time_add(job.after_ms, 1),
                        plan_time_add(job.end_ms, after), &scan, err));
     mutex_init_level(&job.mu, 62);
     const Status st = eval_scan_run(&job.job, scan, err);

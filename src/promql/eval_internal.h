@@ -42,6 +42,7 @@ typedef struct Eval {
     const PromqlQuery *ask;
     int64_t lookback_ms;
     Snapshot *snapshot;
+    bool has_histograms; // the table has any, of whatever series
     PromqlNotes *notes;
     Arena arena; // of the thread that called
     uint64_t arena_charged_bytes;
@@ -265,7 +266,8 @@ bool eval_pipe_can(const PlanNode *node); // whether it is work on one series
 Status eval_workers(Eval *eval, uint32_t count, uint32_t steps, Err *err);
 void eval_workers_free(Eval *eval);
 
-// Opens a scan that stays open until the query ends.
+// Opens a scan that stays open until the query ends. Where there may be histograms it begins
+// earlier by the lookback: the one before the first tells whether that was reset.
 Status eval_scan_open(Eval *eval, const PlanSelect *select, int64_t min_ms, int64_t max_ms,
                       SeriesScan **out, Err *err);
 // One thread for each worker that can be kept busy: each() is called for every series of the scan.

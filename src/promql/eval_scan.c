@@ -66,6 +66,9 @@ void eval_workers_free(Eval *eval)
 Status eval_scan_open(Eval *eval, const PlanSelect *select, int64_t min_ms, int64_t max_ms,
                       SeriesScan **out, Err *err)
 {
+    if (eval->has_histograms) {
+        min_ms = plan_time_add(min_ms, -eval->lookback_ms);
+    }
     const SeriesSelect want = {
         .matchers = select->matchers,
         .matcher_count = select->matcher_count,
