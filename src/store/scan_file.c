@@ -31,7 +31,9 @@ struct FileReading {
     size_t *field_of;   // needed column -> place in options.fields; SIZE_MAX: not in this pass
     uint64_t emitted;   // rows handed out
     uint64_t *selected; // wanted rows of the row group, from the first pass; NULL: one pass
-    Vector *columns;    // of the batch
+    // The one value that a column has in all wanted rows, known from its test: not read again.
+    const ScanValue **known;
+    Vector *columns; // of the batch
 };
 
 // --- columns -------------------------------------------------------------------------------------
@@ -157,6 +159,12 @@ static Status column_vector(const Scan *scan, FileReading *r, size_t i, const Ba
                 : vector_nulls(field->type, batch->row_count, arena);
         return OK;
     }
+    if (r->known[i] != NULL) {
+        const Bytes b = r->known[i]->bytes;
+        *out = vector_constant_str(field->type, (Str){(const char *)b.ptr, b.len}, batch->row_count,
+                                   arena);
+        return OK;
+    }
     *out = batch->columns[r->field_of[i]];
     if (out->type == field->type) {
         return OK;
@@ -186,16 +194,32 @@ static bool is_tested(const Scan *scan, const FileReading *r, size_t i)
     return false;
 }
 
+// The only value of the needed column in wanted rows, when a test says so.
+static const ScanValue *only_value(const Scan *scan, const FileReading *r, size_t i)
+{
+    for (size_t k = 0; k < r->filter.count; k++) {
+        const FilterTest *f = &r->filter.tests[k];
+        if (f->test.column == scan->needed[i] && f->test.kind == SCAN_TEST_IN &&
+            f->test.value_count == 1 && f->type == COLUMN_STRING) {
+            return &f->test.values[0];
+        }
+    }
+    return NULL;
+}
+
 typedef enum ReadingPass { PASS_ALL, PASS_TESTED } ReadingPass;
 
 static Status open_pass(const Scan *scan, FileReading *r, ReadingPass pass, Err *err)
 {
     size_t *fields = arena_new(&r->arena, size_t, r->column_count);
     r->field_of = arena_new(&r->arena, size_t, r->column_count);
+    r->known = arena_new(&r->arena, const ScanValue *, r->column_count);
     r->options.field_count = 0;
     for (size_t i = 0; i < r->column_count; i++) {
         r->field_of[i] = SIZE_MAX;
-        if (r->sources[i].field != SIZE_MAX && (pass == PASS_ALL || is_tested(scan, r, i))) {
+        r->known[i] = pass == PASS_ALL && r->selected != NULL ? only_value(scan, r, i) : NULL;
+        if (r->known[i] == NULL && r->sources[i].field != SIZE_MAX &&
+            (pass == PASS_ALL || is_tested(scan, r, i))) {
             r->field_of[i] = r->options.field_count;
             fields[r->options.field_count++] = r->sources[i].field;
         }
