@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "os/thread.h"
 #include "query/series_scan.h"
+#include "store/hot_series.h"
 #include "store/series_block.h"
 
 enum {
@@ -48,12 +49,15 @@ typedef struct SeriesPlan {
     const Str *asked; // sorted; not looked at with all_labels
     size_t asked_count;
     bool all_labels, no_samples;
+    bool no_ids;   // series need not be told apart
+    bool no_times; // all rows of files are in the range
     int64_t min_ms, max_ms;
     // The columns that are read, and where some of them are in a batch; SIZE_MAX: there is none.
     // Label k is at place k.
     size_t *columns;
     size_t column_count;
     size_t time_at, value_at, map_at, histogram_at, start_at;
+    ScanTest range; // the times in the range
     ScanTest *tests;
     size_t test_count;
 } SeriesPlan;
@@ -61,6 +65,13 @@ typedef struct SeriesPlan {
 // Everything lives in `arena`, but for the matchers, which are borrowed.
 void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena,
                       SeriesPlan *out);
+// The same for a list of labels: a series may come several times, without identity or samples.
+void series_plan_list(Snapshot *snapshot, const SeriesSelect *select, bool no_times, Arena *arena,
+                      SeriesPlan *out);
+HotSeries *series_plan_open_hot(const SeriesPlan *plan, Snapshot *snapshot,
+                                const SeriesSelect *select);
+Status series_plan_open_files(const SeriesPlan *plan, Snapshot *snapshot,
+                              const SeriesSelect *select, Scan **out, Err *err);
 bool series_plan_asks(const SeriesPlan *plan, Str label);
 // The label's place in plan->labels; SIZE_MAX when it has no column.
 size_t series_plan_find(const SeriesPlan *plan, Str label);

@@ -85,6 +85,18 @@ static void assign_matchers(const SeriesSelect *select, Arena *arena, SeriesPlan
     }
 }
 
+// Without identity only labels that are asked for or tested are looked at.
+static void drop_labels(SeriesPlan *plan)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < plan->label_count; i++) {
+        if (plan->labels[i].is_asked || plan->labels[i].matcher_count != 0) {
+            plan->labels[kept++] = plan->labels[i];
+        }
+    }
+    plan->label_count = kept;
+}
+
 // --- columns and tests ---------------------------------------------------------------------------
 
 static size_t add_column(SeriesPlan *plan, size_t column)
@@ -107,7 +119,7 @@ static void choose_columns(const Schema *schema, Arena *arena, SeriesPlan *plan)
         (void)add_column(plan, plan->labels[i].column);
     }
     plan->map_at = add_column(plan, METRICS_LABELS);
-    plan->time_at = add_column(plan, METRICS_TIMESTAMP);
+    plan->time_at = plan->no_times ? SIZE_MAX : add_column(plan, METRICS_TIMESTAMP);
     plan->value_at = SIZE_MAX;
     plan->histogram_at = SIZE_MAX;
     plan->start_at = SIZE_MAX;
@@ -168,13 +180,7 @@ static void narrow_test(const Matcher *matcher, Arena *arena, ScanTest *test)
 static void choose_tests(Arena *arena, SeriesPlan *plan)
 {
     plan->tests = arena_new(arena, ScanTest, plan->label_count + 1);
-    plan->tests[plan->test_count++] = (ScanTest){.column = METRICS_TIMESTAMP,
-                                                 .kind = SCAN_TEST_RANGE,
-                                                 .has_min = true,
-                                                 .has_max = true,
-                                                 .parts_only = true,
-                                                 .min.i64 = clamp_us(plan->min_ms, 0),
-                                                 .max.i64 = clamp_us(plan->max_ms, 999)};
+    plan->tests[plan->test_count++] = plan->range;
     for (size_t i = 0; i < plan->label_count; i++) {
         const PlanLabel *label = &plan->labels[i];
         if (label->matches_absent) {
@@ -188,10 +194,50 @@ static void choose_tests(Arena *arena, SeriesPlan *plan)
     }
 }
 
-void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena, SeriesPlan *out)
+HotSeries *series_plan_open_hot(const SeriesPlan *plan, Snapshot *snapshot,
+                                const SeriesSelect *select)
+{
+    const HotSeriesOptions options = {.matchers = plan->matchers,
+                                      .matcher_count = plan->matcher_count,
+                                      .min_ms = plan->min_ms,
+                                      .max_ms = plan->max_ms,
+                                      .all_labels = plan->all_labels,
+                                      .labels = plan->asked,
+                                      .label_count = plan->asked_count,
+                                      .no_samples = plan->no_samples,
+                                      .no_ids = plan->no_ids,
+                                      .last_only = select->last_only,
+                                      .no_pruning = select->no_pruning};
+    return hot_series_open(snapshot, &options);
+}
+
+Status series_plan_open_files(const SeriesPlan *plan, Snapshot *snapshot,
+                              const SeriesSelect *select, Scan **out, Err *err)
+{
+    const bool plain = select->no_pruning;
+    const ScanOptions options = {.columns = plan->columns,
+                                 .column_count = plan->column_count,
+                                 .tests = plan->tests,
+                                 .test_count = plan->test_count,
+                                 .labels_anywhere = true,
+                                 .all_versions = true,
+                                 .short_dictionaries = true,
+                                 .no_file_pruning = plain,
+                                 .no_row_group_pruning = plain,
+                                 .no_page_pruning = plain,
+                                 .no_bloom = plain,
+                                 .no_row_filter = plain,
+                                 .no_hot = true,
+                                 .no_cold = select->no_cold};
+    return scan_open(snapshot, &options, out, err);
+}
+
+static void make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena, SeriesPlan *out)
 {
     const Schema *schema = snapshot_schema(snapshot);
-    *out = (SeriesPlan){.key = snapshot_labels_key(snapshot),
+    *out = (SeriesPlan){.no_ids = out->no_ids,
+                        .no_times = out->no_times,
+                        .key = snapshot_labels_key(snapshot),
                         .all_labels = select->all_labels,
                         .no_samples = select->no_samples,
                         .min_ms = select->min_ms,
@@ -207,8 +253,31 @@ void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *are
     }
     find_labels(schema, arena, out);
     assign_matchers(select, arena, out);
+    if (out->no_ids) {
+        drop_labels(out);
+    }
     choose_columns(schema, arena, out);
+    out->range = (ScanTest){.column = METRICS_TIMESTAMP,
+                            .kind = SCAN_TEST_RANGE,
+                            .has_min = true,
+                            .has_max = true,
+                            .parts_only = true,
+                            .min.i64 = clamp_us(select->min_ms, 0),
+                            .max.i64 = clamp_us(select->max_ms, 999)};
     if (!select->no_pruning) {
         choose_tests(arena, out);
     }
+}
+
+void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena, SeriesPlan *out)
+{
+    *out = (SeriesPlan){0};
+    make(snapshot, select, arena, out);
+}
+
+void series_plan_list(Snapshot *snapshot, const SeriesSelect *select, bool no_times, Arena *arena,
+                      SeriesPlan *out)
+{
+    *out = (SeriesPlan){.no_ids = true, .no_times = no_times};
+    make(snapshot, select, arena, out);
 }

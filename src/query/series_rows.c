@@ -423,7 +423,7 @@ static Value value_of(SeriesRows *r, size_t label, const Vector *v, uint32_t ele
     if (v->form == VECTOR_FLAT) {
         const Str text = vector_flat_str(v, element);
         if (text.len != 0) {
-            out.hash = identity_hash(l->seed, text);
+            out.hash = r->plan->no_ids ? out.hash : identity_hash(l->seed, text);
             out.text = l->is_asked ? arena_str(r->texts, text) : out.text;
         }
         return out;
@@ -706,12 +706,15 @@ void series_rows_cut(SeriesRows *r, const Batch *batch, SeriesBlock *out)
     if (r->count == 0) {
         return;
     }
-    int64_t *ms = row_times(r);
-    if (!plan->no_samples) {
-        row_values(r, ms, out);
-        row_starts(r, out);
+    if (!plan->no_times) {
+        int64_t *ms = row_times(r);
+        if (!plan->no_samples) {
+            row_values(r, ms, out);
+            row_starts(r, out);
+        }
+        cut_samples(r, ms);
+        out->timestamps_ms = ms;
     }
-    cut_samples(r, ms);
     r->ids = arena_new(&r->arena, LabelsHash, r->count);
     r->names = arena_new(&r->arena, Str, plan->label_count);
     r->values = arena_new(&r->arena, Str *, plan->label_count);
@@ -727,7 +730,6 @@ void series_rows_cut(SeriesRows *r, const Batch *batch, SeriesBlock *out)
     out->values = r->values;
     out->firsts = r->firsts;
     out->ends = r->ends;
-    out->timestamps_ms = ms;
 }
 
 // --- labels of a block ---------------------------------------------------------------------------

@@ -66,52 +66,15 @@ struct SeriesWorker {
 
 // --- scan ----------------------------------------------------------------------------------------
 
-static Status open_files(SeriesScan *scan, Snapshot *snapshot, const SeriesSelect *select, Err *err)
-{
-    const bool plain = select->no_pruning;
-    const ScanOptions options = {.columns = scan->plan.columns,
-                                 .column_count = scan->plan.column_count,
-                                 .tests = scan->plan.tests,
-                                 .test_count = scan->plan.test_count,
-                                 .labels_anywhere = true,
-                                 .all_versions = true,
-                                 .short_dictionaries = true,
-                                 .no_file_pruning = plain,
-                                 .no_row_group_pruning = plain,
-                                 .no_page_pruning = plain,
-                                 .no_bloom = plain,
-                                 .no_row_filter = plain,
-                                 .no_hot = true,
-                                 .no_cold = select->no_cold};
-    return scan_open(snapshot, &options, &scan->files, err);
-}
-
-static void open_hot(SeriesScan *scan, Snapshot *snapshot, const SeriesSelect *select)
-{
-    const HotSeriesOptions options = {.matchers = scan->plan.matchers,
-                                      .matcher_count = scan->plan.matcher_count,
-                                      .min_ms = select->min_ms,
-                                      .max_ms = select->max_ms,
-                                      .all_labels = select->all_labels,
-                                      .labels = scan->plan.asked,
-                                      .label_count = scan->plan.asked_count,
-                                      .no_samples = select->no_samples,
-                                      .last_only = select->last_only,
-                                      .no_pruning = select->no_pruning};
-    if (!select->no_hot) {
-        scan->hot = hot_series_open(snapshot, &options);
-    }
-}
-
 static void choose_gathered(SeriesScan *scan)
 {
-    bool sorted;
-    const size_t files = scan_files(scan->files, &sorted);
+    const ScanFiles files = scan_files(scan->files);
     const size_t alone = scan->hot == NULL ? 0 : hot_series_windows(scan->hot, HOT_SERIES_ALONE);
     const size_t shared = scan->hot == NULL ? 0 : hot_series_windows(scan->hot, HOT_SERIES_SHARED);
     scan->gather_shared = shared != 0;
-    scan->gather_alone = alone != 0 && files != 0;
-    scan->gather_files = files > 1 || (files == 1 && (!sorted || alone + shared != 0));
+    scan->gather_alone = alone != 0 && files.count != 0;
+    scan->gather_files =
+        files.count > 1 || (files.count == 1 && (!files.are_sorted || alone + shared != 0));
 }
 
 Status series_scan_open(Snapshot *snapshot, const SeriesSelect *select, SeriesScan **out, Err *err)
@@ -125,8 +88,10 @@ Status series_scan_open(Snapshot *snapshot, const SeriesSelect *select, SeriesSc
     series_plan_make(snapshot, select, &scan->arena, &scan->plan);
     scan->gather = series_gather_new(&scan->plan, select->samples_max);
     scan->tail = series_gather_new(&scan->plan, select->samples_max);
-    open_hot(scan, snapshot, select);
-    TRY_OUT(open_files(scan, snapshot, select, err));
+    if (!select->no_hot) {
+        scan->hot = series_plan_open_hot(&scan->plan, snapshot, select);
+    }
+    TRY_OUT(series_plan_open_files(&scan->plan, snapshot, select, &scan->files, err));
     choose_gathered(scan);
     *out = scan;
     scan = NULL;

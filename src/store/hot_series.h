@@ -22,6 +22,7 @@ typedef struct HotSeriesOptions {
     const Str *labels;
     size_t label_count;
     bool no_samples; // only which series have a sample in the range
+    bool no_ids;     // series are not told apart: SeriesBlock.ids is NULL
     bool last_only;  // only the last sample of the range is wanted; others may come as well
     bool no_pruning; // ask every series itself
 } HotSeriesOptions;

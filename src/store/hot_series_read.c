@@ -467,7 +467,9 @@ static void take_labels(HotSeriesWorker *w, uint32_t count, SeriesBlock *out)
     w->texts = mem_grow(w->texts, &w->texts_cap, (size_t)shape->label_count * BLOCK_SERIES,
                         sizeof(*w->texts));
     for (uint32_t k = 0; k < shape->label_count; k++) {
-        add_hashes(w, k, count);
+        if (!w->hot->options.no_ids) {
+            add_hashes(w, k, count);
+        }
         if (hot_series_asks(w->hot, shape->labels[k].name)) {
             Str *texts = w->texts + out->label_count * BLOCK_SERIES;
             add_texts(w, k, count, texts);
@@ -476,7 +478,7 @@ static void take_labels(HotSeriesWorker *w, uint32_t count, SeriesBlock *out)
         }
     }
     out->count = count;
-    out->ids = w->ids;
+    out->ids = w->hot->options.no_ids ? NULL : w->ids;
     out->names = w->names;
     out->values = w->values;
     out->firsts = w->firsts;

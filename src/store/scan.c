@@ -156,13 +156,20 @@ uint32_t scan_parallelism(const Scan *scan)
     return useful > 0 ? (uint32_t)useful : 1;
 }
 
-size_t scan_files(const Scan *scan, bool *sorted)
+ScanFiles scan_files(const Scan *scan)
 {
-    *sorted = true;
+    ScanFiles out = {
+        .count = scan->file_count, .are_sorted = true, .min_us = INT64_MAX, .max_us = INT64_MIN};
     for (size_t i = 0; i < scan->file_count; i++) {
-        *sorted = *sorted && scan->files[i].file->tags.present;
+        const DataFile *file = scan->files[i].file;
+        int64_t min_us = INT64_MIN;
+        int64_t max_us = INT64_MAX;
+        catalog_file_times(file, scan->snapshot->table->time_column, &min_us, &max_us);
+        out.are_sorted = out.are_sorted && file->tags.present;
+        out.min_us = min_us < out.min_us ? min_us : out.min_us;
+        out.max_us = max_us > out.max_us ? max_us : out.max_us;
     }
-    return scan->file_count;
+    return out;
 }
 
 void scan_stats(const Scan *scan, ScanStats *out)

@@ -103,5 +103,10 @@ typedef struct ScanPart {
 } ScanPart;
 
 ScanPart scan_worker_part(const ScanWorker *worker);
-// Files that were not left out, and whether all of them are sorted.
-size_t scan_files(const Scan *scan, bool *sorted);
+typedef struct ScanFiles { // those that were not left out
+    size_t count;
+    bool are_sorted;        // all of them
+    int64_t min_us, max_us; // their rows are not outside; known bounds only
+} ScanFiles;
+
+ScanFiles scan_files(const Scan *scan);
