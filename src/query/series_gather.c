@@ -8,29 +8,41 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { BLOCK_BYTES = 256 << 10 };
+
+typedef struct Extras { // by sample; either may be NULL
+    const Bytes *histograms;
+    const int64_t *starts;
+} Extras;
+
 typedef struct Record { // a series as one block had it
     LabelsHash id;
-    uint64_t first; // samples of the partition of the sink
     uint64_t rank;
-    uint32_t count;
+    uint32_t count; // samples
     uint32_t label_count;
     uint32_t next; // of the same series + 1; while merging
     const Label *labels;
+    const int64_t *ms;
+    const double *values;
+    const Extras *extras; // NULL: all are plain floats
 } Record;
 
 typedef struct Partition {
     Record *records;
-    size_t record_count, record_cap;
-    int64_t *ms;
-    double *values;
-    Bytes *histograms;     // NULL: none so far
-    int64_t *starts;       // NULL: none so far
-    size_t count, caps[4]; // samples
+    size_t count, cap;
 } Partition;
+
+// Samples lie one series after the other in large pieces of memory that are written once.
+typedef struct SampleBlock {
+    struct SampleBlock *next;
+    uint64_t room[];
+} SampleBlock;
 
 struct SeriesSink {
     SeriesSink *next;
-    Arena arena; // labels
+    Arena arena; // labels, histograms, start timestamps
+    SampleBlock *blocks;
+    uint64_t *pos, *end; // of the newest block
     Partition partitions[SERIES_PARTITIONS];
 };
 
@@ -57,12 +69,12 @@ SeriesGather *series_gather_new(const SeriesPlan *plan, uint64_t samples_max)
 static void sink_free(SeriesSink *sink)
 {
     for (size_t i = 0; i < SERIES_PARTITIONS; i++) {
-        Partition *p = &sink->partitions[i];
-        mem_free(p->records);
-        mem_free(p->ms);
-        mem_free(p->values);
-        mem_free(p->histograms);
-        mem_free(p->starts);
+        mem_free(sink->partitions[i].records);
+    }
+    while (sink->blocks != NULL) {
+        SampleBlock *next = sink->blocks->next;
+        mem_free(sink->blocks);
+        sink->blocks = next;
     }
     arena_deinit(&sink->arena);
     mem_free(sink);
@@ -95,36 +107,60 @@ SeriesSink *series_gather_sink(SeriesGather *g)
 
 // --- filing --------------------------------------------------------------------------------------
 
-static void add_samples(SeriesSink *sink, Partition *p, const SeriesBlock *b, uint32_t k)
+static_assert(sizeof(double) == sizeof(uint64_t), "samples are words");
+
+// Memory for `count` words, not zeroed.
+static uint64_t *take_words(SeriesSink *sink, size_t count)
+{
+    if ((size_t)(sink->end - sink->pos) < count) {
+        const size_t usual = BLOCK_BYTES / sizeof(uint64_t);
+        const size_t words = count > usual ? count : usual;
+        SampleBlock *block = mem_alloc_raw(sizeof(*block) + words * sizeof(uint64_t));
+        block->next = sink->blocks;
+        sink->blocks = block;
+        sink->pos = block->room;
+        sink->end = block->room + words;
+    }
+    uint64_t *words = sink->pos;
+    sink->pos += count;
+    return words;
+}
+
+static const Extras *copy_extras(SeriesSink *sink, const SeriesBlock *b, uint32_t first,
+                                 uint32_t count)
+{
+    if (b->histograms == NULL && b->start_ms == NULL) {
+        return NULL;
+    }
+    Extras *out = arena_new(&sink->arena, Extras, 1);
+    if (b->histograms != NULL) {
+        Bytes *blobs = arena_new(&sink->arena, Bytes, count);
+        for (uint32_t i = 0; i < count; i++) {
+            const Bytes blob = b->histograms[first + i];
+            const Str copy = arena_str(&sink->arena, (Str){(const char *)blob.ptr, blob.len});
+            blobs[i] = (Bytes){(const uint8_t *)copy.ptr, copy.len};
+        }
+        out->histograms = blobs;
+    }
+    if (b->start_ms != NULL) {
+        int64_t *starts = arena_new(&sink->arena, int64_t, count);
+        memcpy(starts, b->start_ms + first, count * sizeof(*starts));
+        out->starts = starts;
+    }
+    return out;
+}
+
+static void add_samples(SeriesSink *sink, Record *record, const SeriesBlock *b, uint32_t k)
 {
     const uint32_t first = b->firsts[k];
     const uint32_t count = b->ends[k] - first;
-    const size_t need = p->count + count;
-    p->ms = mem_grow(p->ms, &p->caps[0], need, sizeof(*p->ms));
-    p->values = mem_grow(p->values, &p->caps[1], need, sizeof(*p->values));
-    memcpy(p->ms + p->count, b->timestamps_ms + first, count * sizeof(*p->ms));
-    memcpy(p->values + p->count, b->samples + first, count * sizeof(*p->values));
-    if (b->histograms != NULL || p->histograms != NULL) {
-        const bool fresh = p->histograms == NULL;
-        p->histograms = mem_grow(p->histograms, &p->caps[2], need, sizeof(*p->histograms));
-        memset(p->histograms + (fresh ? 0 : p->count), 0,
-               (need - (fresh ? 0 : p->count)) * sizeof(*p->histograms));
-        for (uint32_t i = 0; b->histograms != NULL && i < count; i++) {
-            const Bytes blob = b->histograms[first + i];
-            const Str copy = arena_str(&sink->arena, (Str){(const char *)blob.ptr, blob.len});
-            p->histograms[p->count + i] = (Bytes){(const uint8_t *)copy.ptr, copy.len};
-        }
-    }
-    if (b->start_ms != NULL || p->starts != NULL) {
-        size_t from = p->starts == NULL ? 0 : p->count;
-        p->starts = mem_grow(p->starts, &p->caps[3], need, sizeof(*p->starts));
-        for (; from < need; from++) {
-            p->starts[from] = from < p->count || b->start_ms == NULL
-                                  ? INT64_MIN
-                                  : b->start_ms[first + (from - p->count)];
-        }
-    }
-    p->count = need;
+    uint64_t *words = take_words(sink, 2 * (size_t)count);
+    memcpy(words, b->timestamps_ms + first, count * sizeof(*words));
+    memcpy(words + count, b->samples + first, count * sizeof(*words));
+    record->count = count;
+    record->ms = (const int64_t *)(const void *)words;
+    record->values = (const double *)(const void *)(words + count);
+    record->extras = copy_extras(sink, b, first, count);
 }
 
 static Status count_samples(SeriesGather *g, uint64_t samples, Err *err)
@@ -145,16 +181,12 @@ static void add_series(const SeriesPlan *plan, SeriesSink *sink, const SeriesBlo
     const size_t labels_max = series_block_labels_max(b, k);
     Label *labels = labels_max == 0 ? NULL : arena_new(&sink->arena, Label, labels_max);
     const size_t label_count = series_block_labels(b, k, labels);
-    p->records = mem_grow(p->records, &p->record_cap, p->record_count + 1, sizeof(*p->records));
-    p->records[p->record_count++] =
-        (Record){.id = b->ids[k],
-                 .first = p->count,
-                 .count = plan->no_samples ? 0 : b->ends[k] - b->firsts[k],
-                 .rank = rank,
-                 .label_count = (uint32_t)label_count,
-                 .labels = labels};
+    p->records = mem_grow(p->records, &p->cap, p->count + 1, sizeof(*p->records));
+    Record *record = &p->records[p->count++];
+    *record = (Record){
+        .id = b->ids[k], .rank = rank, .label_count = (uint32_t)label_count, .labels = labels};
     if (!plan->no_samples) {
-        add_samples(sink, p, b, k);
+        add_samples(sink, record, b, k);
     }
 }
 
@@ -182,9 +214,8 @@ Status series_sink_add_one(SeriesGather *g, SeriesSink *sink, const SeriesBlock 
 
 // --- merging -------------------------------------------------------------------------------------
 
-typedef struct Source { // a record and where its samples are
+typedef struct Source {
     Record *record;
-    const Partition *partition;
     uint32_t order; // in which it came, of the same rank
 } Source;
 
@@ -281,11 +312,11 @@ static bool next_partition(SeriesMerge *m)
     mutex_unlock(&g->mu);
     for (SeriesSink *sink = first; sink != NULL; sink = sink->next) {
         Partition *p = &sink->partitions[at];
-        for (size_t i = 0; i < p->record_count; i++) {
+        for (size_t i = 0; i < p->count; i++) {
             m->sources =
                 mem_grow(m->sources, &m->source_cap, m->source_count + 1, sizeof(*m->sources));
-            m->sources[m->source_count] = (Source){
-                .record = &p->records[i], .partition = p, .order = (uint32_t)m->source_count};
+            m->sources[m->source_count] =
+                (Source){.record = &p->records[i], .order = (uint32_t)m->source_count};
             m->source_count++;
         }
     }
@@ -295,12 +326,12 @@ static bool next_partition(SeriesMerge *m)
 
 static int64_t first_ms(const Source *s)
 {
-    return s->partition->ms[s->record->first];
+    return s->record->ms[0];
 }
 
 static int64_t last_ms(const Source *s)
 {
-    return s->partition->ms[s->record->first + s->record->count - 1];
+    return s->record->ms[s->record->count - 1];
 }
 
 static int compare_sources(const void *a, const void *b)
@@ -318,6 +349,23 @@ static int compare_times(const void *a, const void *b)
     const int64_t x = first_ms(a);
     const int64_t y = first_ms(b);
     return x != y ? (x > y) - (x < y) : compare_sources(a, b);
+}
+
+// Chains are short: two or three records, mostly.
+static void sort_by_time(Source *chain, size_t count)
+{
+    if (count > 16) {
+        qsort(chain, count, sizeof(*chain), compare_times);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        const Source source = chain[i];
+        size_t at = i;
+        for (; at > 0 && compare_times(&chain[at - 1], &source) > 0; at--) {
+            chain[at] = chain[at - 1];
+        }
+        chain[at] = source;
+    }
 }
 
 static int compare_picks(const void *a, const void *b)
@@ -340,19 +388,19 @@ static void reserve_samples(SeriesMerge *m, size_t count, bool histograms, bool 
     }
 }
 
-static void put_samples(SeriesMerge *m, const Source *s, uint32_t from, uint32_t count,
+static void put_samples(SeriesMerge *m, const Record *r, uint32_t from, uint32_t count,
                         SeriesSamples *out)
 {
-    const Partition *p = s->partition;
-    const size_t first = s->record->first + from;
     const size_t at = out->count;
-    memcpy(m->ms + at, p->ms + first, count * sizeof(*m->ms));
-    memcpy(m->values + at, p->values + first, count * sizeof(*m->values));
+    const Bytes *histograms = r->extras == NULL ? NULL : r->extras->histograms;
+    const int64_t *starts = r->extras == NULL ? NULL : r->extras->starts;
+    memcpy(m->ms + at, r->ms + from, count * sizeof(*m->ms));
+    memcpy(m->values + at, r->values + from, count * sizeof(*m->values));
     for (uint32_t i = 0; out->histograms != NULL && i < count; i++) {
-        m->histograms[at + i] = p->histograms == NULL ? (Bytes){0} : p->histograms[first + i];
+        m->histograms[at + i] = histograms == NULL ? (Bytes){0} : histograms[from + i];
     }
     for (uint32_t i = 0; out->start_ms != NULL && i < count; i++) {
-        m->starts[at + i] = p->starts == NULL ? INT64_MIN : p->starts[first + i];
+        m->starts[at + i] = starts == NULL ? INT64_MIN : starts[from + i];
     }
     out->count += count;
 }
@@ -366,14 +414,13 @@ static void interleave(SeriesMerge *m, size_t chain_count, size_t total, SeriesS
     for (size_t i = 0; i < chain_count; i++) {
         const Source *s = &m->chain[i];
         for (uint32_t k = 0; k < s->record->count; k++) {
-            m->picks[n++] = (Pick){
-                .ms = s->partition->ms[s->record->first + k], .source = (uint32_t)i, .sample = k};
+            m->picks[n++] = (Pick){.ms = s->record->ms[k], .source = (uint32_t)i, .sample = k};
         }
     }
     qsort(m->picks, n, sizeof(*m->picks), compare_picks);
     for (size_t i = 0; i < n; i++) {
         if (i + 1 == n || m->picks[i + 1].ms != m->picks[i].ms) {
-            put_samples(m, &m->chain[m->picks[i].source], m->picks[i].sample, 1, out);
+            put_samples(m, m->chain[m->picks[i].source].record, m->picks[i].sample, 1, out);
         }
     }
 }
@@ -384,19 +431,20 @@ static void put_chain(SeriesMerge *m, size_t chain_count, SeriesSamples *out)
     bool histograms = false;
     bool starts = false;
     bool in_order = true;
-    qsort(m->chain, chain_count, sizeof(*m->chain), compare_times);
+    sort_by_time(m->chain, chain_count);
     for (size_t i = 0; i < chain_count; i++) {
         const Source *s = &m->chain[i];
         total += s->record->count;
-        histograms = histograms || s->partition->histograms != NULL;
-        starts = starts || s->partition->starts != NULL;
+        const Extras *extras = s->record->extras;
+        histograms = histograms || (extras != NULL && extras->histograms != NULL);
+        starts = starts || (extras != NULL && extras->starts != NULL);
         in_order = in_order && (i == 0 || last_ms(s - 1) < first_ms(s));
     }
     reserve_samples(m, total, histograms, starts);
     out->histograms = histograms ? m->histograms : NULL;
     out->start_ms = starts ? m->starts : NULL;
     for (size_t i = 0; i < chain_count && in_order; i++) {
-        put_samples(m, &m->chain[i], 0, m->chain[i].record->count, out);
+        put_samples(m, m->chain[i].record, 0, m->chain[i].record->count, out);
     }
     if (!in_order) {
         interleave(m, chain_count, total, out);
@@ -420,12 +468,11 @@ bool series_merge_next(SeriesMerge *m, SeriesSamples *out)
         return true;
     }
     if (record->next == 0) {
-        const Partition *p = head->partition;
         out->count = record->count;
-        out->timestamps_ms = p->ms + record->first;
-        out->values = p->values + record->first;
-        out->histograms = p->histograms == NULL ? NULL : p->histograms + record->first;
-        out->start_ms = p->starts == NULL ? NULL : p->starts + record->first;
+        out->timestamps_ms = record->ms;
+        out->values = record->values;
+        out->histograms = record->extras == NULL ? NULL : record->extras->histograms;
+        out->start_ms = record->extras == NULL ? NULL : record->extras->starts;
         return true;
     }
     size_t count = 0;
