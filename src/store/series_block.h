@@ -7,7 +7,7 @@
 #include "series/identity.h"
 
 typedef struct SeriesBlock {
-    uint32_t count; // series
+    uint32_t count;        // series
     const LabelsHash *ids; // NULL: not asked for
     // Labels that were asked for, sorted by name: series k has values[j][k] for names[j], empty
     // when it does not have the label.
