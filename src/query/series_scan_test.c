@@ -12,6 +12,7 @@
 #include "tests/model/store_model.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -794,4 +795,57 @@ TEST(series_scan, threads)
         }
     }
     world_free(w);
+}
+
+typedef struct Writer {
+    World *world;
+    _Atomic size_t written; // samples that were acknowledged
+    atomic_bool done;
+} Writer;
+
+static void keep_writing(void *arg)
+{
+    Writer *writer = arg;
+    for (size_t i = 0; i < 40; i++) {
+        world_write(writer->world, 100, false);
+        atomic_store(&writer->written, model_count(writer->world->model));
+        if (i % 16 == 15) {
+            world_flush(writer->world);
+        }
+    }
+    atomic_store(&writer->done, true);
+}
+
+static uint64_t count_samples(World *w, Test *t)
+{
+    Err err;
+    Snapshot *snapshot;
+    Taker taker = {0};
+    const SeriesSelect select = {.min_ms = INT64_MIN, .max_ms = INT64_MAX, .all_labels = true};
+    CHECK_OK(snapshot_open(w->store, STR("metrics"), &snapshot, &err));
+    CHECK_OK(series_scan_open(snapshot, &select, &taker.scan, &err));
+    take(&taker);
+    CHECK_EQ(taker.st, OK);
+    CHECK(taker.count <= SERIES);
+    mem_free(taker.ids);
+    series_scan_close(taker.scan);
+    snapshot_close(snapshot);
+    return taker.samples;
+}
+
+// A snapshot shows all that was acknowledged before it was taken, while more is written and
+// flushed.
+TEST(series_scan, while_written)
+{
+    Err err;
+    Thread thread;
+    Writer writer = {.world = world_new(t)};
+    CHECK_OK(thread_start(&thread, "writer", keep_writing, &writer, &err));
+    while (!atomic_load(&writer.done)) {
+        const size_t written = atomic_load(&writer.written);
+        CHECK(count_samples(writer.world, t) >= written);
+    }
+    thread_join(&thread);
+    CHECK_EQ(count_samples(writer.world, t), model_count(writer.world->model));
+    world_free(writer.world);
 }
