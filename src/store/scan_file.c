@@ -200,7 +200,7 @@ static const ScanValue *only_value(const Scan *scan, const FileReading *r, size_
     for (size_t k = 0; k < r->filter.count; k++) {
         const FilterTest *f = &r->filter.tests[k];
         if (f->test.column == scan->needed[i] && f->test.kind == SCAN_TEST_IN &&
-            f->test.value_count == 1 && f->type == COLUMN_STRING) {
+            f->test.value_count == 1 && !f->test.or_null && f->type == COLUMN_STRING) {
             return &f->test.values[0];
         }
     }
