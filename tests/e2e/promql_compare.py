@@ -270,8 +270,10 @@ EXPLAINED = [
     (lambda expression, what: "atan2" in expression, "2.42 keeps the name of the metric with atan2"),
     (lambda expression, what: re.search(r"(resets|changes)\(\(", expression),
      "whether a computed value changed depends on its last bit, and so on the order of sums"),
-    (lambda expression, what: re.search(r"std(dev|var)", expression) and ("NaN" in what or "Inf" in what),
-     "2.42 takes the deviation of one infinite value for 0"),
+    (lambda expression, what: re.search(r"std(dev|var)", expression) and
+     ("NaN" in what or "Inf" in what or "bool" in expression), "2.42 takes the deviation of one infinite value for 0"),
+    (lambda expression, what: len(re.findall(r"\[\w+:\w*\]", expression)) > 1,
+     "a subquery in a subquery runs at points of the outer one, where 2.42 has the left edge of the window as well"),
 ]
 
 
