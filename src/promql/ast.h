@@ -172,3 +172,19 @@ struct PromqlNode {
         } duration;
     } u;
 };
+
+static inline const PromqlNode *promql_node_unwrap(const PromqlNode *node)
+{
+    while (node->kind == PROMQL_PAREN) {
+        node = node->u.paren;
+    }
+    return node;
+}
+
+// Where an annotation about an argument points: inside of its parentheses. Of a subquery
+// Prometheus knows no place any more when it has its points; that is the beginning.
+static inline PromqlPos promql_node_note_pos(const PromqlNode *node)
+{
+    node = promql_node_unwrap(node);
+    return node->kind == PROMQL_SUBQUERY ? (PromqlPos){0, 0} : node->pos;
+}

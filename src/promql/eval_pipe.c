@@ -149,7 +149,7 @@ static Status open_windows(EvalPipe *pipe, const PlanNode *node, Err *err)
         pipe->leaf.kind = EVAL_LEAF_SUBQUERY;
         pipe->leaf.time = arg->u.subquery.time;
         pipe->leaf.range_ms = arg->u.subquery.range_ms;
-        pipe->leaf.pos = arg->pos;
+        pipe->leaf.pos = promql_node_note_pos(arg->node);
     } else {
         leaf_select(pipe, arg, EVAL_PICK_VALUE);
         TRY(check_extended(node, &arg->u.select, err));

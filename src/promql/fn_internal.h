@@ -160,7 +160,7 @@ bool fn_sort_natural_less(Str a, Str b);
 // Shared.
 static inline PromqlPos fn_arg_pos(const PromqlCall *call, size_t arg)
 {
-    return call->node->u.call.args[arg]->pos;
+    return promql_node_note_pos(call->node->u.call.args[arg]);
 }
 
 static inline bool fn_is_present(const PromqlSeries *s, uint32_t step)
