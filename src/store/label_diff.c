@@ -27,8 +27,8 @@ static void compare(Bytes wire, Bytes before, Diff *out)
 {
     const uint8_t *end = wire.ptr + wire.len;
     const uint8_t *p = wire.ptr;
-    const uint8_t *other_end = before.ptr + before.len;
     const uint8_t *other = before.len == 0 ? NULL : before.ptr;
+    const uint8_t *other_end = other == NULL ? NULL : other + before.len;
     out->same = 0;
     for (out->count = 0; out->count < LABELS_MAX && other != NULL; out->count++) {
         const uint8_t *next = label_end(p, end);
@@ -74,8 +74,8 @@ uint8_t *label_diff_write(uint8_t *out, Bytes wire, Bytes before)
 // The rest of the set, which has `len` bytes; its first labels come from `before` as `same` says.
 static bool read_labels(Reader *in, uint64_t len, uint64_t same, Bytes before, Buf *out)
 {
-    const uint8_t *other_end = before.ptr + before.len;
     const uint8_t *other = before.len == 0 ? NULL : before.ptr;
+    const uint8_t *other_end = other == NULL ? NULL : other + before.len;
     for (uint32_t i = 0; i < LABELS_MAX && same >> i != 0; i++) {
         const uint8_t *other_next = other == NULL ? NULL : label_end(other, other_end);
         const uint8_t *from = other;
