@@ -6,6 +6,7 @@ broad  100 k series over an hour at 15 s
 tight  1 k series over an hour at 15 s
 """
 import json
+import struct
 import time
 import urllib.parse
 
@@ -32,6 +33,12 @@ class Query:
             return "/api/v1/query_range?" + urllib.parse.urlencode(
                 {"query": expr, "start": end_s - self.range_s, "end": end_s, "step": self.step_s, "nocache": 1})
         return "/api/v1/query?" + urllib.parse.urlencode({"query": expr, "time": end_s, "nocache": 1})
+
+
+def last_timestamp_ms(corpus) -> int:
+    """Of a corpus, which may have been made by an earlier run (bench/load.h)."""
+    with open(corpus, "rb") as file:
+        return struct.unpack_from("<q", file.read(64), 56)[0]
 
 
 class Dataset:
@@ -118,7 +125,7 @@ def run(settings) -> None:
         start = int(time.time() * 1000) // 15000 * 15000 - dataset.samples // dataset.series * 15000
         corpus = settings.corpora.make(f"promql-{dataset.name}.rw", "metrics", series=dataset.series, samples=dataset.samples,
                                        metrics=1, conns=dataset.conns, values="counter", start=start)
-        end_s = int(time.time())
+        end_s = last_timestamp_ms(corpus) // 1000 + 1
         servers = []
         try:
             for make in (Cardinal, *settings.peers):
