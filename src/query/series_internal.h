@@ -63,6 +63,8 @@ typedef struct SeriesPlan {
 } SeriesPlan;
 
 // Everything lives in `arena`, but for the matchers, which are borrowed.
+// `ms` in microseconds and `more_us`, or the least or the greatest number.
+int64_t series_clamp_us(int64_t ms, int64_t more_us);
 void series_plan_make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena,
                       SeriesPlan *out);
 // The same for a list of labels: a series may come several times, without identity or samples.

@@ -130,7 +130,7 @@ static void choose_columns(const Schema *schema, Arena *arena, SeriesPlan *plan)
     }
 }
 
-static int64_t clamp_us(int64_t ms, int64_t more_us)
+int64_t series_clamp_us(int64_t ms, int64_t more_us)
 {
     const int64_t limit = INT64_MAX / 1000 - 1;
     if (ms <= -limit) {
@@ -262,8 +262,8 @@ static void make(Snapshot *snapshot, const SeriesSelect *select, Arena *arena, S
                             .has_min = true,
                             .has_max = true,
                             .parts_only = true,
-                            .min.i64 = clamp_us(select->min_ms, 0),
-                            .max.i64 = clamp_us(select->max_ms, 999)};
+                            .min.i64 = series_clamp_us(select->min_ms, 0),
+                            .max.i64 = series_clamp_us(select->max_ms, 999)};
     if (!select->no_pruning) {
         choose_tests(arena, out);
     }

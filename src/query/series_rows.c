@@ -529,31 +529,61 @@ static bool all_valid(const uint64_t *validity, uint32_t rows)
     return all == UINT64_MAX;
 }
 
-// The rows' times in milliseconds; rows that are no sample get INT64_MIN.
+// Leaves off the rows of each stretch that lie outside of the range at its ends, of most stretches
+// all there are: what is done with rows later is done with those that are asked for.
+static void trim_stretches(SeriesRows *r, const int64_t *us)
+{
+    const int64_t min_us = series_clamp_us(r->plan->min_ms, 0);
+    const int64_t max_us = series_clamp_us(r->plan->max_ms, 999);
+    for (uint32_t k = 0; k < r->count; k++) {
+        uint32_t first = r->firsts[k];
+        uint32_t end = r->ends[k];
+        while (first < end && us[first] < min_us) {
+            first++;
+        }
+        while (end > first && us[end - 1] > max_us) {
+            end--;
+        }
+        r->firsts[k] = first;
+        r->ends[k] = end;
+    }
+}
+
+static void convert_times(const int64_t *us, uint32_t first, uint32_t end, int64_t *ms)
+{
+    int64_t any = 0;
+    for (uint32_t i = first; i < end; i++) {
+        any |= us[i];
+    }
+    if (any >= 0) { // nobody's clock was before 1970
+        for (uint32_t i = first; i < end; i++) {
+            ms[i] = (int64_t)((uint64_t)us[i] / 1000);
+        }
+    } else {
+        for (uint32_t i = first; i < end; i++) {
+            ms[i] = floor_ms(us[i]);
+        }
+    }
+}
+
+// The times of the stretches' rows in milliseconds; rows that are no sample get INT64_MIN.
 static int64_t *row_times(SeriesRows *r)
 {
     const Batch *batch = r->batch;
     const uint32_t rows = batch->row_count;
     const Vector flat = vector_flatten(&batch->columns[r->plan->time_at], &r->arena);
-    const int64_t *us = flat.data;
     r->ms = mem_grow(r->ms, &r->ms_cap, rows, sizeof(*r->ms));
     int64_t *ms = r->ms;
-    int64_t any = 0;
-    for (uint32_t i = 0; i < rows; i++) {
-        any |= us[i];
+    const bool all = all_valid(flat.validity, rows);
+    if (all) {
+        trim_stretches(r, flat.data);
     }
-    if (any >= 0) { // nobody's clock was before 1970
-        for (uint32_t i = 0; i < rows; i++) {
-            ms[i] = (int64_t)((uint64_t)us[i] / 1000);
-        }
-    } else {
-        for (uint32_t i = 0; i < rows; i++) {
-            ms[i] = floor_ms(us[i]);
-        }
+    for (uint32_t k = 0; k < r->count; k++) {
+        convert_times(flat.data, r->firsts[k], r->ends[k], ms);
     }
-    if (!all_valid(flat.validity, rows)) {
-        for (uint32_t i = 0; i < rows; i++) {
-            ms[i] = validity_get(flat.validity, i) ? ms[i] : INT64_MIN;
+    for (uint32_t i = 0; !all && i < rows; i++) {
+        if (!validity_get(flat.validity, i)) {
+            ms[i] = INT64_MIN;
         }
     }
     return ms;
@@ -585,7 +615,9 @@ static void row_values(SeriesRows *r, int64_t *ms, SeriesBlock *out)
     for (uint32_t i = 0; !all && i < rows; i++) {
         const bool is_sample =
             validity_get(flat.validity, i) || (has_blobs && validity_get(blobs.validity, i));
-        ms[i] = is_sample ? ms[i] : INT64_MIN;
+        if (!is_sample) {
+            ms[i] = INT64_MIN;
+        }
     }
     out->histograms = histograms;
 }
@@ -675,7 +707,7 @@ static void cut_samples(SeriesRows *r, const int64_t *ms)
     for (uint32_t k = 0; k < r->count; k++) {
         uint32_t first = r->firsts[k];
         uint32_t end = r->ends[k];
-        if (ms[first] >= r->plan->min_ms && ms[end - 1] <= r->plan->max_ms &&
+        if (first < end && ms[first] >= r->plan->min_ms && ms[end - 1] <= r->plan->max_ms &&
             ascends(ms, first, end)) {
             continue;
         }
