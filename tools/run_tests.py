@@ -48,7 +48,7 @@ def main(build, suites):
         # Crash and end-to-end tests start servers and measure time; they get the machine to themselves.
         jobs = "1" if suite in ("e2e", "crash", "interop") else str(os.cpu_count() or 2)
         subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", suite, "--logbase", f"testlog-{suite}",
-                        "--num-processes", jobs, "--quiet"],
+                        "--num-processes", jobs, "--timeout-multiplier", "4", "--quiet"],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         counts = {"passed": 0, "failed": 0, "skipped": 0}
         if not os.path.exists(log):

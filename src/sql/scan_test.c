@@ -101,7 +101,8 @@ static const char *const operators[] = {
     "(PARTITION BY Host ORDER BY n) FROM things ORDER BY n LIMIT 9000",
     "SELECT few, string_agg(many, ',' ORDER BY n) FROM things WHERE n < 3000 GROUP BY 1 ORDER BY 1",
     "SELECT Host, list(many ORDER BY n)[1:3] FROM things GROUP BY 1 ORDER BY 1",
-    "SELECT few, mode(Host), approx_count_distinct(many) > 0, quantile_disc(many, 0.5) FROM things "
+    "SELECT few, histogram(Host), mode(few), approx_count_distinct(many) > 0, quantile_disc(many, "
+    "0.5) FROM things "
     "GROUP BY 1 ORDER BY 1",
     "SELECT few, histogram(Host) FROM things GROUP BY 1 ORDER BY 1",
     "SELECT many FROM things WHERE n < 20000 INTERSECT SELECT many FROM things WHERE n >= 20000 "
