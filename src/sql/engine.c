@@ -467,6 +467,7 @@ Status sql_query(SqlEngine *engine, Str text, const SqlQueryOptions *options, Sq
         text = STR("SELECT name FROM cardinal_tables() ORDER BY name");
     }
     SqlRun *run = mem_new(SqlRun, 1);
+    atomic_init(&run->refs, 1);
     run->engine = engine;
     run->exact_text = options->exact_text;
     run->message = options->message;
@@ -492,12 +493,31 @@ Status sql_query(SqlEngine *engine, Str text, const SqlQueryOptions *options, Sq
     return OK;
 }
 
+void sql_run_ref(SqlRun *run)
+{
+    (void)atomic_fetch_add_explicit(&run->refs, 1, memory_order_relaxed);
+}
+
+void sql_run_unref(SqlRun *run)
+{
+    if (atomic_fetch_sub_explicit(&run->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (size_t i = 0; i < run->table_count; i++) {
+        snapshot_close(run->tables[i].snapshot);
+    }
+    mutex_deinit(&run->mu);
+    arena_deinit(&run->arena);
+    arena_deinit(&run->rows);
+    mem_free(run);
+}
+
 static void disconnect_run(SqlRun *run)
 {
     SqlEngine *engine = run->engine;
     SqlInstance *instance = run->instance;
     query_watch_remove(engine->watch, &run->guard); // nobody interrupts it any more
-    duckdb_disconnect(&run->connection);            // ends its tasks and frees its scans
+    duckdb_disconnect(&run->connection); // ends its tasks; a thread may free a scan a little later
     mutex_lock(&engine->mu);
     SqlRun **at = &instance->runs;
     while (*at != run) {
@@ -523,13 +543,7 @@ void sql_run_close(SqlRun *run)
     if (run->instance != NULL) {
         disconnect_run(run);
     }
-    for (size_t i = 0; i < run->table_count; i++) {
-        snapshot_close(run->tables[i].snapshot);
-    }
-    mutex_deinit(&run->mu);
-    arena_deinit(&run->arena);
-    arena_deinit(&run->rows);
-    mem_free(run);
+    sql_run_unref(run);
 }
 
 const Schema *sql_run_schema(const SqlRun *run)

@@ -33,7 +33,10 @@ typedef struct SqlInstance {
     size_t refs;  // engine->mu: the runs, and one while it is the engine's current one
 } SqlInstance;
 
+// DuckDB's threads may let go of a scan after the connection of its statement has been closed: a
+// run lives as long as its owner has it open or a scan of it is there.
 struct SqlRun {
+    atomic_uint refs;
     SqlEngine *engine;
     SqlInstance *instance; // NULL: not connected
     uint64_t connection_id;
@@ -62,6 +65,9 @@ struct SqlRun {
     Err failure;       // mu
     SqlRun *next;      // engine->mu
 };
+
+void sql_run_ref(SqlRun *run);
+void sql_run_unref(SqlRun *run); // any thread; the last one frees it
 
 struct SqlEngine {
     SqlOptions options;

@@ -18,7 +18,8 @@ typedef struct ScanBind {
 } ScanBind;
 
 typedef struct ScanInit {
-    SqlRun *run;
+    atomic_uint refs; // DuckDB, and each ScanLocal with a worker
+    SqlRun *run;      // a reference
     Scan *scan;
     Arena arena;
     EmitOptions emit;
@@ -26,6 +27,7 @@ typedef struct ScanInit {
 } ScanInit;
 
 typedef struct ScanLocal {
+    ScanInit *init;     // a reference; NULL before the first row
     ScanWorker *worker; // NULL before the first row
     Emitter *emitter;
     Batch batch;
@@ -82,10 +84,13 @@ static void scan_bind(duckdb_bind_info info)
 
 // --- init --------------------------------------------------------------------------------------
 
-static void init_free(void *p)
+static void init_unref(void *p)
 {
     ScanInit *init = p;
     ScanStats stats = {0};
+    if (atomic_fetch_sub_explicit(&init->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
     if (init->scan != NULL) {
         scan_stats(init->scan, &stats);
         scan_close(init->scan);
@@ -104,6 +109,7 @@ static void init_free(void *p)
         mutex_unlock(&init->run->mu);
     }
     arena_deinit(&init->arena);
+    sql_run_unref(init->run);
     mem_free(init);
 }
 
@@ -174,7 +180,9 @@ static void scan_init(duckdb_init_info info)
     ScanColumns c = {.columns = arena_new(&init->arena, size_t,
                                           count + snapshot_schema(table->snapshot)->count)};
 
+    atomic_init(&init->refs, 1);
     init->run = bind->run;
+    sql_run_ref(init->run);
     for (; c.count < count; c.count++) {
         c.columns[c.count] = duckdb_init_get_column_index(info, c.count);
     }
@@ -191,7 +199,7 @@ static void scan_init(duckdb_init_info info)
     } else {
         duckdb_init_set_max_threads(info, scan_parallelism(init->scan));
     }
-    duckdb_init_set_init_data(info, init, init_free);
+    duckdb_init_set_init_data(info, init, init_unref);
 }
 
 static void local_free(void *p)
@@ -199,6 +207,9 @@ static void local_free(void *p)
     ScanLocal *local = p;
     emitter_free(local->emitter);
     scan_worker_close(local->worker);
+    if (local->init != NULL) {
+        init_unref(local->init);
+    }
     mem_free(local);
 }
 
@@ -210,7 +221,7 @@ static void scan_local_init(duckdb_init_info info)
 
 // --- rows --------------------------------------------------------------------------------------
 
-static Status next_batch(const ScanInit *init, ScanLocal *local, Err *err)
+static Status next_batch(ScanInit *init, ScanLocal *local, Err *err)
 {
     const Status stopped = query_stopped(&init->run->guard);
     if (stopped != OK) {
@@ -218,6 +229,8 @@ static Status next_batch(const ScanInit *init, ScanLocal *local, Err *err)
     }
     if (local->worker == NULL) {
         TRY(scan_worker_open(init->scan, &local->worker, err));
+        (void)atomic_fetch_add_explicit(&init->refs, 1, memory_order_relaxed);
+        local->init = init;
         local->emitter = emitter_new(&init->emit);
     }
     local->counted = 0;
