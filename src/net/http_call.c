@@ -480,8 +480,8 @@ static bool is_zero_quality(Str parameters)
     return true;
 }
 
-// RFC 9110, section 12.5.3, as far as it concerns gzip.
-static bool accepts_gzip(const HttpRequest *request)
+// RFC 9110, section 12.5.3, as far as it concerns `coding`; `by_star`: "*" names it as well.
+static bool accepts(const HttpRequest *request, Str coding, bool by_star)
 {
     Str list = {0};
     bool any = false;
@@ -496,10 +496,10 @@ static bool accepts_gzip(const HttpRequest *request)
         }
         (void)str_cut(item, ';', &item, &parameters);
         item = http_str_trim(item);
-        if (http_str_eq_nocase(item, STR("gzip"))) {
+        if (http_str_eq_nocase(item, coding)) {
             return !is_zero_quality(parameters);
         }
-        any = any || (str_eq(item, STR("*")) && !is_zero_quality(parameters));
+        any = any || (by_star && str_eq(item, STR("*")) && !is_zero_quality(parameters));
     }
     return any;
 }
@@ -530,7 +530,7 @@ static bool has_response_header(const HttpResponse *response, Str name)
 
 static void compress_body(HttpCall *call, Compress *compress)
 {
-    enum { LEVEL = 1 }; // the fastest: CPU is dearer here than a few bytes
+    enum { LEVEL = 1 }; // of both: CPU is dearer here than a few bytes
     HttpResponse *response = &call->response;
     Buf packed;
     Err err;
@@ -540,17 +540,19 @@ static void compress_body(HttpCall *call, Compress *compress)
         return;
     }
     http_response_header_own(response, STR("Vary"), STR("Accept-Encoding"));
-    if (!accepts_gzip(&call->request)) {
+    const bool zstd = accepts(&call->request, STR("zstd"), false);
+    if (!zstd && !accepts(&call->request, STR("gzip"), true)) {
         return;
     }
     buf_init(&packed, 0);
-    if (compress_encode(compress, COMPRESS_GZIP, LEVEL, buf_bytes(&response->body), &packed,
-                        &err) == OK &&
+    if (compress_encode(compress, zstd ? COMPRESS_ZSTD : COMPRESS_GZIP, LEVEL,
+                        buf_bytes(&response->body), &packed, &err) == OK &&
         packed.len < response->body.len) {
         const Buf plain = response->body;
         response->body = packed;
         packed = plain;
-        http_response_header_own(response, STR("Content-Encoding"), STR("gzip"));
+        http_response_header_own(response, STR("Content-Encoding"),
+                                 zstd ? STR("zstd") : STR("gzip"));
     }
     buf_deinit(&packed);
 }

@@ -6,13 +6,17 @@
 
 #include "server/prom_internal.h"
 
-enum { PIECE_BYTES = 64 << 10 };
+enum {
+    BODY_BYTES_MAX = 16 << 20, // of an answer that is sent whole, and compressed
+    PIECE_BYTES = 64 << 10,    // of a larger one, which is streamed
+};
 
 // A result on its way to the client.
 typedef struct Answer {
     PromqlResult *result;
     PromqlJson *json;
-    bool begun, truncated;
+    bool truncated;
+    Buf first; // the first piece, made by the handler
 } Answer;
 
 static void answer_close(void *ctx)
@@ -20,26 +24,36 @@ static void answer_close(void *ctx)
     Answer *a = ctx;
     promql_json_free(a->json);
     promql_result_free(a->result);
+    buf_deinit(&a->first);
     mem_free(a);
+}
+
+// Appends the next piece; true with the last one.
+static bool answer_next(Answer *a, size_t bytes, Buf *out)
+{
+    if (!promql_json_next(a->json, bytes, out)) {
+        return false;
+    }
+    const PromNotes notes = {.warnings = a->result->warnings,
+                             .warning_count = a->result->warning_count,
+                             .infos = a->result->infos,
+                             .info_count = a->result->info_count,
+                             .truncated = a->truncated};
+    prom_end(out, &notes);
+    return true;
 }
 
 static Status answer_pull(void *ctx, const HttpRequest *request, Buf *piece, bool *done, Err *err)
 {
     Answer *a = ctx;
     (void)request, (void)err;
-    if (!a->begun) {
-        buf_put_str(piece, STR("{\"status\":\"success\",\"data\":"));
-        a->begun = true;
+    if (a->first.len > 0) {
+        buf_put(piece, a->first.ptr, a->first.len);
+        buf_deinit(&a->first);
+        a->first = (Buf){0};
+        return OK;
     }
-    *done = promql_json_next(a->json, PIECE_BYTES, piece);
-    if (*done) {
-        const PromNotes notes = {.warnings = a->result->warnings,
-                                 .warning_count = a->result->warning_count,
-                                 .infos = a->result->infos,
-                                 .info_count = a->result->info_count,
-                                 .truncated = a->truncated};
-        prom_end(piece, &notes);
-    }
+    *done = answer_next(a, PIECE_BYTES, piece);
     return OK;
 }
 
@@ -84,7 +98,15 @@ static Status run(Server *server, const PromArgs *args, PromqlQuery *query,
     a->result = result;
     a->json = promql_json_new(result, limit, stats);
     a->truncated = limit != 0 && result->count > limit;
-    response->content_type = "application/json";
+    buf_init(&a->first, 0);
+    prom_begin(response);
+    if (answer_next(a, BODY_BYTES_MAX, &response->body)) {
+        answer_close(a);
+        return OK;
+    }
+    a->first = response->body;
+    response->body = (Buf){0};
+    buf_init(&response->body, 0);
     response->stream = (HttpStream){.pull = answer_pull, .close = answer_close, .ctx = a};
     return OK;
 }

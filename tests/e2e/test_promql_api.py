@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus' HTTP API and `cardinal promql`: shapes, errors, limits."""
+import gzip
 import json
 import struct
 import threading
@@ -140,6 +141,25 @@ def test_exemplars_and_metadata(c):
     equal(data(api(s, "metadata")), {"reads_total": [{"type": "counter", "help": "How often.", "unit": ""}], "up": [{"type": "gauge", "help": "Is it?", "unit": ""}]})
     equal(list(data(api(s, "metadata", metric="up"))), ["up"])
     equal(data(api(s, "metadata", limit=0)), {})
+
+
+def test_large_answers(c):
+    """Compressed when the client takes it; streamed when they are very large."""
+    s = c.server()
+    for k in range(0, 4000, 1000):
+        s.write(*[series({"__name__": "wide", "n": str(n)}, [((T + 15 * i) * 1000, n / 7) for i in range(4)]) for n in range(k, k + 1000)])
+    path = "/api/v1/query_range?" + urllib.parse.urlencode({"query": "wide", "start": T, "end": T + 60, "step": 10})
+    plain = s.request("GET", path)
+    assert "Content-Encoding" not in plain.headers and len(plain.body) > 500000, plain.headers
+    packed = s.request("GET", path, headers={"Accept-Encoding": "gzip"})
+    equal(packed.headers["Content-Encoding"], "gzip")
+    equal(sorted(map(json.dumps, json.loads(gzip.decompress(packed.body))["data"]["result"])), sorted(map(json.dumps, plain.json()["data"]["result"])))
+    packed = s.request("GET", path, headers={"Accept-Encoding": "gzip, zstd"})
+    equal((packed.headers["Content-Encoding"], packed.body[:4]), ("zstd", b"\x28\xb5\x2f\xfd"))
+    path = "/api/v1/query_range?" + urllib.parse.urlencode({"query": "wide", "start": T, "end": T + 300, "step": 1})
+    huge = s.request("GET", path)
+    assert len(huge.body) > 16 << 20, len(huge.body)
+    equal(len(huge.json()["data"]["result"]), 4000)
 
 
 def test_an_empty_store_answers(c):
