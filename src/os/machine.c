@@ -7,6 +7,7 @@
 #include "os/thread.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -139,7 +140,7 @@ OsCgroupLimits os_cgroup_limits(Os *os)
     return limits;
 }
 
-uint32_t os_cpu_count(void)
+static uint32_t count_cpus(void)
 {
     cpu_set_t set;
     uint32_t count = 1;
@@ -153,6 +154,17 @@ uint32_t os_cpu_count(void)
     const uint32_t allowed = os_cgroup_limits(os_posix()).cpus;
     count = allowed < count ? allowed : count;
     return count == 0 ? 1 : count;
+}
+
+uint32_t os_cpu_count(void)
+{
+    static atomic_uint known; // asked once: every scan wants to know, and it is read from files
+    uint32_t count = atomic_load_explicit(&known, memory_order_relaxed);
+    if (count == 0) {
+        count = count_cpus();
+        atomic_store_explicit(&known, count, memory_order_relaxed);
+    }
+    return count;
 }
 
 void os_memory_large_pages(void *p, size_t size_bytes)

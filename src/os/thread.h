@@ -80,7 +80,7 @@ void cond_broadcast(Cond *cond);
 Status thread_start(Thread *thread, const char *name, void (*run)(void *arg), void *arg, Err *err);
 void thread_join(Thread *thread); // does nothing when not started
 
-uint32_t os_cpu_count(void);
+uint32_t os_cpu_count(void);             // this process may use, as found at the first call
 uint64_t os_memory_total_bytes(void);    // of the machine, or of the cgroup when that is less
 uint64_t os_memory_resident_bytes(void); // of this process
 double os_process_cpu_seconds(void);     // user + system, of this process
