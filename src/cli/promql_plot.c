@@ -25,7 +25,7 @@ typedef struct Canvas {
 
 static double number_of(const json_t *text)
 {
-    double v = NAN;
+    double v = (double)NAN;
     if (json_is_string(text)) {
         (void)num_parse_f64((Str){json_string_value(text), json_string_length(text)}, &v);
     }
@@ -88,8 +88,8 @@ static void draw_series(Canvas *c, const json_t *points, size_t series)
 {
     size_t i = 0;
     const json_t *point = NULL;
-    double gap = INFINITY;
-    double last_t = NAN;
+    double gap = HUGE_VAL;
+    double last_t = (double)NAN;
     int last_x = 0, last_y = 0;
     for (size_t k = 1; k < json_array_size(points); k++) {
         gap = fmin(gap, json_number_value(json_array_get(json_array_get(points, k), 0)) -
@@ -100,7 +100,7 @@ static void draw_series(Canvas *c, const json_t *points, size_t series)
         const double t = json_number_value(json_array_get(point, 0));
         const double v = number_of(json_array_get(point, 1));
         if (!isfinite(v)) {
-            last_t = NAN;
+            last_t = (double)NAN;
             continue;
         }
         const int x = (int)lround((t - c->t0) / (c->t1 - c->t0) * (2 * c->columns - 1));
@@ -212,10 +212,10 @@ void promql_put_plot(const json_t *data, const PromqlPlot *plot, Buf *out)
     const json_t *result = json_object_get(data, "result");
     Canvas c = {.columns = plot->columns > AXIS_COLUMNS + 20 ? plot->columns - AXIS_COLUMNS : 20,
                 .rows = plot->rows > 4 ? plot->rows : 4,
-                .t0 = INFINITY,
-                .t1 = -INFINITY,
-                .v0 = INFINITY,
-                .v1 = -INFINITY};
+                .t0 = HUGE_VAL,
+                .t1 = -HUGE_VAL,
+                .v0 = HUGE_VAL,
+                .v1 = -HUGE_VAL};
     find_bounds(&c, result);
     if (!(c.v0 < c.v1)) {
         buf_put_str(out, STR("(nothing to plot)\n"));

@@ -19,7 +19,7 @@ TEST(script, values_and_their_repetitions)
 {
     const ScriptSeries series =
         series_of(t, STR("up{b=\"2\", a='1'} 5 2+3x2 1-1x1 _ _x2 stale -1.5e1 7x1 Inf NaN"));
-    const double want[] = {5, 2, 5, 8, 1, 0, 0, 0, 0, 0, -15, 7, 7, INFINITY};
+    const double want[] = {5, 2, 5, 8, 1, 0, 0, 0, 0, 0, -15, 7, 7, HUGE_VAL};
     CHECK_EQ(series.labels.count, 3);
     CHECK_STR(series.labels.labels[0].name, STR("__name__"));
     CHECK_STR(series.labels.labels[1].value, STR("1"));
