@@ -100,7 +100,7 @@ class VictoriaMetrics(Server):
     def __init__(self, folder: pathlib.Path):
         super().__init__(folder)
         self.start([self.binary, f"-storageDataPath={self.data}", f"-httpListenAddr=127.0.0.1:{self.port}",
-                    "-search.latencyOffset=0s", "-search.maxUniqueTimeseries=10000000", "-search.maxSeries=10000000",
+                    "-search.latencyOffset=0s", "-search.maxUniqueTimeseries=10000000", "-search.maxSeries=10000000", "-search.maxTagValues=10000000",
                     "-search.maxQueryDuration=5m"], "/health")
 
     def flush(self) -> None:
